@@ -1,0 +1,32 @@
+"""Ohrwurm: music embeddings put to work (search), trained, and measured.
+
+Importing this package is cheap; torch, LanceDB and the rest load on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Collection", "__version__", "embed", "load"]
+
+if TYPE_CHECKING:
+    from ohrwurm.collection import Collection
+    from ohrwurm.embedding import embed
+    from ohrwurm.models.registry import load
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from ohrwurm.models.registry import load
+
+        return load
+    if name == "embed":
+        from ohrwurm.embedding import embed
+
+        return embed
+    if name == "Collection":
+        from ohrwurm.collection import Collection
+
+        return Collection
+    raise AttributeError(f"module 'ohrwurm' has no attribute {name!r}")

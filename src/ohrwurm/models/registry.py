@@ -1,0 +1,170 @@
+"""Name → model; the only way to make a model by name.
+
+Two tables: *architectures* (a builder that takes keyword parameters) and *cards* (a named set of parameters with its
+input contract). A new family adds one file that fills both; `FAMILIES` lists the files so that nothing is imported
+before it is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ohrwurm.errors import ModelError
+from ohrwurm.models.base import AudioEncoder, ModelCard
+
+FAMILIES = ("baselines", "ttmr", "move", "pitchnet")
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+_builders: dict[str, Callable[..., AudioEncoder]] = {}
+_cards: dict[str, ModelCard] = {}
+_families_loaded = False
+
+
+def architecture(name: str) -> Callable[[Callable[..., AudioEncoder]], Callable[..., AudioEncoder]]:
+    """Register a builder (a class or function called with a card's `parameters`) under an architecture name."""
+
+    def register(builder: Callable[..., AudioEncoder]) -> Callable[..., AudioEncoder]:
+        if name in _builders:
+            raise ModelError(f"architecture {name!r} is registered twice")
+        _builders[name] = builder
+        return builder
+
+    return register
+
+
+def register_card(card: ModelCard) -> ModelCard:
+    """Make `card.name` known to `load`."""
+    if card.name in _cards:
+        raise ModelError(f"model {card.name!r} is registered twice")
+    _cards[card.name] = card
+    return card
+
+
+def _load_families() -> None:
+    global _families_loaded
+    if not _families_loaded:
+        _families_loaded = True
+        for family in FAMILIES:
+            importlib.import_module(f"ohrwurm.models.{family}")
+
+
+def bundled() -> list[str]:
+    """Names of the models whose weights ship with the package."""
+    return sorted(p.parent.name for p in WEIGHTS.glob("*/config.json"))
+
+
+def names() -> list[str]:
+    """All names that `load` knows without a path."""
+    _load_families()
+    return sorted(set(_cards) | set(bundled()))
+
+
+def card(name: str | Path) -> ModelCard:
+    """The card of a registered model or of a model folder, without building it."""
+    folder = _folder(name)
+    if folder is not None:
+        return ModelCard.from_json((folder / "config.json").read_text(encoding="utf-8"))
+    _load_families()
+    if str(name) not in _cards:
+        raise ModelError(f"no model named {str(name)!r}. Known: {', '.join(names())}; or give a model folder.")
+    return _cards[str(name)]
+
+
+def _folder(name: str | Path) -> Path | None:
+    for candidate in (Path(name), WEIGHTS / str(name)):
+        if (candidate / "config.json").is_file():
+            return candidate
+    return None
+
+
+def build(card: ModelCard) -> AudioEncoder:
+    """An untrained model as its card describes it, in eval mode."""
+    _load_families()
+    if card.architecture not in _builders:
+        raise ModelError(f"{card.name}: unknown architecture {card.architecture!r}. Known: {', '.join(sorted(_builders))}")
+    model = _builders[card.architecture](**card.parameters)
+    model.card = card
+    return model.eval()
+
+
+def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any) -> AudioEncoder:
+    """Load a model by name, from a model folder, or a registered architecture with a weights file of one's own.
+
+    Args:
+        name: a name of `ohrwurm.models.registry.names()`, or a folder with `config.json` and `model.safetensors`.
+        weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
+        **changes: fields of the card to replace (e.g. ``hop=1.0``); they become part of the provenance.
+
+    Returns:
+        The encoder in eval mode, its `card` attribute set.
+
+    Raises:
+        ModelError: unknown name, or the weights do not fit; the message lists the keys.
+
+    >>> load("mel-statistics").card.good_for
+    ('sound',)
+    """
+    found = card(name)
+    folder = _folder(name)
+    file = Path(weights) if weights is not None else (folder / "model.safetensors" if folder else None)
+    if changes:
+        found = dataclasses.replace(found, **changes)
+    if file is not None:
+        from ohrwurm.models.convert import read_weights
+
+        if not file.is_file():
+            raise ModelError(f"{found.name}: no weights at {file}")
+        model = build(dataclasses.replace(found, sha256=sha256(file)))
+        read_weights(model, file)
+        return model
+    return build(found)
+
+
+def save(model: AudioEncoder, folder: str | Path) -> Path:
+    """Write a model folder: `config.json`, `model.safetensors`, `README.md`; loadable by `load(folder)`."""
+    from safetensors.torch import save_file
+
+    from ohrwurm.atomic import replacing, write_text
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "model.safetensors") as temporary:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
+    final = dataclasses.replace(model.card, sha256=sha256(folder / "model.safetensors"))
+    write_text(folder / "config.json", final.to_json())
+    write_text(folder / "README.md", readme(final))
+    return folder
+
+
+def readme(card: ModelCard) -> str:
+    """A model folder's README: what it is for, how it listens, what was measured."""
+    lines = [f"# {card.name}", "", card.description, "", "| | |", "|---|---|"]
+    lines += [
+        f"| good for | {', '.join(card.good_for) or 'features'} |",
+        f"| input | {card.sample_rate} Hz, windows of {card.window:g} s every {card.hop:g} s |",
+        f"| vector | {card.dim} dimensions, {card.pooling}, compared by {card.comparison} |",
+        f"| licence | {card.licence} |",
+        f"| source | {card.source or card.paper} |",
+    ]
+    if card.results:
+        lines += ["", "## Measured", "", "| data | protocol | metric | value | chance | baseline | n |", "|---|---|---|---|---|---|---|"]
+        columns = ("data", "protocol", "metric", "value", "chance", "baseline", "n")
+        lines += ["| " + " | ".join(str(r.get(c, "")) for c in columns) + " |" for r in card.results]
+    return "\n".join(lines) + "\n"
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, as hexadecimal."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def describe() -> str:
+    """All cards as JSON (for `ohrwurm models list --json`)."""
+    return json.dumps([dataclasses.asdict(card(n)) for n in names()], indent=2, ensure_ascii=False)
