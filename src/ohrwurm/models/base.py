@@ -8,7 +8,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 Pooling = Literal["mean-then-l2", "l2-then-mean", "first"]

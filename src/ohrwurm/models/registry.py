@@ -87,7 +87,9 @@ def build(card: ModelCard) -> AudioEncoder:
     """An untrained model as its card describes it, in eval mode."""
     _load_families()
     if card.architecture not in _builders:
-        raise ModelError(f"{card.name}: unknown architecture {card.architecture!r}. Known: {', '.join(sorted(_builders))}")
+        raise ModelError(
+            f"{card.name}: unknown architecture {card.architecture!r}. Known: {', '.join(sorted(_builders))}"
+        )
     model = _builders[card.architecture](**card.parameters)
     model.card = card
     return model.eval()
@@ -153,7 +155,13 @@ def readme(card: ModelCard) -> str:
         f"| source | {card.source or card.paper} |",
     ]
     if card.results:
-        lines += ["", "## Measured", "", "| data | protocol | metric | value | chance | baseline | n |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "## Measured",
+            "",
+            "| data | protocol | metric | value | chance | baseline | n |",
+            "|---|---|---|---|---|---|---|",
+        ]
         columns = ("data", "protocol", "metric", "value", "chance", "baseline", "n")
         lines += ["| " + " | ".join(str(r.get(c, "")) for c in columns) + " |" for r in card.results]
     return "\n".join(lines) + "\n"
