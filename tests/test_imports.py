@@ -65,7 +65,9 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, ohrwurm; print([m for m in ('torch','numpy','lancedb','lightning','librosa') if m in sys.modules])"
+    code = (
+        "import sys, ohrwurm; print([m for m in ('torch','numpy','lancedb','lightning','librosa') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 

@@ -64,9 +64,7 @@ class LogFrequency(nn.Module):
         rising = np.maximum(centres[1:-1] - centres[:-2], resolution)
         falling = np.maximum(centres[2:] - centres[1:-1], resolution)
         distance = grid[None] - centres[1:-1, None]
-        triangle = np.where(distance < 0, 1 + distance / rising[:, None], 1 - distance / falling[:, None]).clip(
-            0
-        )
+        triangle = np.where(distance < 0, 1 + distance / rising[:, None], 1 - distance / falling[:, None]).clip(0)
         triangle /= triangle.sum(1, keepdims=True)
         used = int(np.flatnonzero(triangle.any(0)).max()) + 1  # nothing above the highest filter is read
         return triangle[:, :used].astype(np.float32)
@@ -98,9 +96,7 @@ def constant_q(
     import librosa
 
     return np.abs(
-        librosa.cqt(
-            waveform, sr=sample_rate, hop_length=hop, fmin=lowest, n_bins=bins, bins_per_octave=bins_per_octave
-        )
+        librosa.cqt(waveform, sr=sample_rate, hop_length=hop, fmin=lowest, n_bins=bins, bins_per_octave=bins_per_octave)
     ).astype(np.float32)
 
 

@@ -17,9 +17,7 @@ from ohrwurm.models.registry import architecture
 HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-def _block(
-    inputs: int, outputs: int, kernel: tuple[int, int], stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
+def _block(inputs: int, outputs: int, kernel: tuple[int, int], stride: int = 1, dilation: int = 1) -> nn.Sequential:
     padding = (0 if stride > 1 else dilation * (kernel[0] // 2), kernel[1] // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, (stride, 1), padding, (dilation, 1), bias=False),
