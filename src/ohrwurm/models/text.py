@@ -1,0 +1,230 @@
+"""Text encoders: BERT as published models use it, and static word vectors that answer in milliseconds without it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ohrwurm.errors import ModelError
+from ohrwurm.models.base import TextEncoder
+
+LONGEST_ENTRY = 4  # words of the longest multi-word entry looked up
+_WORD = re.compile(r"[^\W_]+")
+
+
+class BertTextEncoder(TextEncoder):
+    """BERT; the vector of a text is the last hidden state of [CLS] (the pooler is carried along, unused).
+
+    The children of the transformers model are children of this one, so that state-dict keys are BERT's own
+    (`embeddings.*`, `encoder.layer.N.*`, `pooler.*`), as in the checkpoints of TTMR.
+
+    Args:
+        config: fields of transformers' `BertConfig`; the default is BERT-base.
+        tokenizer: a folder with a tokeniser's files, or its name on the Hugging Face hub; loaded at the first text.
+        max_tokens: longest text in tokens while training (64 as published); in eval mode only BERT's limit counts.
+
+    Raises:
+        ModelError: transformers is not installed, or the tokeniser cannot be found.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | None = None,
+        tokenizer: str = "bert-base-uncased",
+        max_tokens: int = 64,
+    ) -> None:
+        super().__init__()
+        try:
+            from transformers import BertConfig, BertModel
+        except ImportError as error:
+            raise ModelError("BERT text needs transformers: pip install 'ohrwurm[text]'") from error
+        bert = BertModel(BertConfig(**(config or {})))
+        for name, child in bert.named_children():
+            self.add_module(name, child)
+        self._bert = (bert,)  # in a tuple, hence not a child itself
+        self.max_tokens = max_tokens
+        self.tokenizer_name = tokenizer
+        self._tokenizer: Any = None
+
+    def train(self, mode: bool = True) -> BertTextEncoder:
+        self._bert[0].train(mode)
+        super().train(mode)
+        return self
+
+    def load_pretrained(self, folder: str) -> None:
+        """Start from a pre-trained BERT (a folder or hub name), as training from scratch of TTMR does."""
+        from transformers import BertModel
+
+        self._bert[0].load_state_dict(BertModel.from_pretrained(folder).state_dict())
+
+    def encode_tokens(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Token ids `(n, length)`, mask 1 = token → last hidden states `(n, length, hidden)`."""
+        return self._bert[0](input_ids=ids, attention_mask=mask).last_hidden_state
+
+    def forward(self, texts: list[str]) -> Tensor:
+        limit = self.max_tokens if self.training else self._bert[0].config.max_position_embeddings
+        device = next(self.parameters()).device
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt").to(device)
+        return self.encode_tokens(tokens["input_ids"], tokens["attention_mask"])[:, 0]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokeniser, loaded at first use."""
+        if self._tokenizer is None:
+            from transformers import AutoTokenizer
+
+            try:
+                self._tokenizer = AutoTokenizer.from_pretrained(self.tokenizer_name)
+            except (OSError, ValueError) as error:
+                raise ModelError(
+                    f"no tokeniser at {self.tokenizer_name!r}: give a folder with its files as "
+                    "text_parameters.tokenizer, or allow access to the Hugging Face hub"
+                ) from error
+        return self._tokenizer
+
+
+class StaticTextEncoder(TextEncoder):
+    """One vector a vocabulary entry; a text is the importance-weighted mean of its entries. No transformer needed.
+
+    The vocabulary holds words, multi-word tags ("hip hop") and '##' subword pieces, and travels inside the state dict
+    (`vocabulary`: UTF-8 bytes, one entry a line), so that weights and vocabulary can never be separated.
+
+    Args:
+        vocabulary: the entries. Leave out to build an empty shell of the right shapes for a state dict.
+        dim: size of the vectors.
+        size: number of entries, when `vocabulary` is left out.
+        vocabulary_bytes: length of the vocabulary buffer, when `vocabulary` is left out.
+
+    >>> encoder = StaticTextEncoder(["jazz", "hip hop", "slow", "##ly", "s"], dim=8)
+    >>> encoder.tokenize("Slowly: Hip-Hop & jäzz!")
+    ['slow', '##ly', 'hip hop', 'jazz']
+    >>> encoder(["jazz", "", "slow jazz"]).shape
+    torch.Size([3, 8])
+    """
+
+    vocabulary: Tensor
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | None = None,
+        dim: int = 128,
+        size: int | None = None,
+        vocabulary_bytes: int | None = None,
+    ) -> None:
+        super().__init__()
+        if vocabulary is not None:
+            entries = [normalise_entry(entry) for entry in vocabulary]
+            if len(set(entries)) != len(entries) or "" in entries:
+                raise ModelError(
+                    f"a vocabulary needs distinct, non-empty entries; of {len(entries)}, {len(set(entries))} are"
+                )
+            data = "\n".join(entries).encode()
+            size, vocabulary_bytes = len(entries), len(data)
+            buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
+        elif size is None or vocabulary_bytes is None:
+            raise ModelError("static text needs a vocabulary, or its size and vocabulary_bytes (from the card)")
+        else:
+            buffer = torch.zeros(vocabulary_bytes, dtype=torch.uint8)
+        self.register_buffer("vocabulary", buffer)
+        self.embedding = nn.Embedding(size, dim)
+        self.importance = nn.Parameter(torch.ones(size))
+        self._index: dict[str, int] | None = None
+        self._longest_piece = 0
+        self.register_load_state_dict_post_hook(_forget_index)
+
+    @property
+    def parameters_for_card(self) -> dict[str, int]:
+        """What rebuilds this encoder's shapes: the `text_parameters` of a model's card."""
+        return {"size": self.embedding.num_embeddings, "vocabulary_bytes": self.vocabulary.numel()}
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Entry → row; read from the `vocabulary` buffer at first use."""
+        if self._index is None:
+            lines = bytes(self.vocabulary.cpu().numpy()).decode("utf-8").split("\n") if self.vocabulary.numel() else []
+            if len(lines) != self.embedding.num_embeddings:
+                raise ModelError(
+                    f"the vocabulary holds {len(lines)} entries for {self.embedding.num_embeddings} vectors: "
+                    "the weights have not been loaded, or they do not belong to this card"
+                )
+            self._index = {entry: row for row, entry in enumerate(lines)}
+            self._longest_piece = max(len(entry) for entry in lines)
+        return self._index
+
+    def tokenize(self, text: str) -> list[str]:
+        """The vocabulary entries of a text, in order.
+
+        The longest multi-word entry wins, then whole words, then the longest pieces from the left ('##' marks those
+        inside a word). What has no entry is skipped.
+        """
+        words = split_words(text)
+        found: list[str] = []
+        at = 0
+        while at < len(words):
+            for length in range(min(LONGEST_ENTRY, len(words) - at), 0, -1):
+                entry = " ".join(words[at : at + length])
+                if entry in self.index:
+                    found.append(entry)
+                    at += length
+                    break
+            else:
+                found += self._pieces(words[at])
+                at += 1
+        return found
+
+    def _pieces(self, word: str) -> list[str]:
+        index = self.index
+        found: list[str] = []
+        start = 0
+        while start < len(word):
+            mark = "##" if start else ""
+            for end in range(min(len(word), start + self._longest_piece), start, -1):
+                if mark + word[start:end] in index:
+                    found.append(mark + word[start:end])
+                    start = end
+                    break
+            else:
+                start += 1
+        return found
+
+    def forward(self, texts: list[str]) -> Tensor:
+        rows = [[self.index[entry] for entry in self.tokenize(text)] for text in texts]
+        device = self.embedding.weight.device
+        flat = torch.tensor([row for text in rows for row in text], dtype=torch.long, device=device)
+        owner = torch.tensor([i for i, text in enumerate(rows) for _ in text], dtype=torch.long, device=device)
+        weight = self.importance[flat].float()  # (entries,)
+        vectors = self.embedding(flat).float() * weight[:, None]  # (entries, dim)
+        total = torch.zeros(len(texts), device=device).index_add(0, owner, weight)
+        sums = torch.zeros(len(texts), vectors.shape[1], device=device).index_add(0, owner, vectors)
+        return sums / torch.where(total == 0, torch.ones_like(total), total)[:, None]
+
+
+def _forget_index(module: nn.Module, _: Any) -> None:
+    assert isinstance(module, StaticTextEncoder)
+    module._index = None
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-case words without accents; hyphens, underscores and punctuation separate.
+
+    >>> split_words("Beyoncé's lo-fi_beats")
+    ['beyonce', 's', 'lo', 'fi', 'beats']
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower())
+    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return _WORD.findall(plain)
+
+
+def normalise_entry(entry: str) -> str:
+    """A vocabulary entry in the form that `tokenize` looks up; '##' stays in front of a piece.
+
+    >>> normalise_entry("Hip-Hop"), normalise_entry("##ly")
+    ('hip hop', '##ly')
+    """
+    mark = "##" if entry.startswith("##") else ""
+    return mark + " ".join(split_words(entry))
