@@ -177,7 +177,7 @@ class StaticTextEncoder(TextEncoder):
                 at += 1
         return found
 
-    def _pieces(self, word: str) -> list[str]:
+    def _pieces(self, word: str, whole: bool = True) -> list[str]:
         index = self.index
         found: list[str] = []
         start = 0
@@ -192,16 +192,25 @@ class StaticTextEncoder(TextEncoder):
                 start += 1
         return found
 
-    def forward(self, texts: list[str]) -> Tensor:
-        rows = [[self.index[entry] for entry in self.tokenize(text)] for text in texts]
+    def token_ids(self, text: str, spell: bool = False) -> list[int]:
+        """Rows of the vocabulary entries of a text; `spell` breaks every word into pieces shorter than itself."""
+        if not spell:
+            return [self.index[entry] for entry in self.tokenize(text)]
+        return [self.index[piece] for word in split_words(text) for piece in self._pieces(word, whole=False)]
+
+    def encode_ids(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Weighted means `(n, dim)` of the vectors of n lists of vocabulary rows; an empty list gives zeros."""
         device = self.embedding.weight.device
         flat = torch.tensor([row for text in rows for row in text], dtype=torch.long, device=device)
         owner = torch.tensor([i for i, text in enumerate(rows) for _ in text], dtype=torch.long, device=device)
         weight = self.importance[flat].float()  # (entries,)
         vectors = self.embedding(flat).float() * weight[:, None]  # (entries, dim)
-        total = torch.zeros(len(texts), device=device).index_add(0, owner, weight)
-        sums = torch.zeros(len(texts), vectors.shape[1], device=device).index_add(0, owner, vectors)
+        total = torch.zeros(len(rows), device=device).index_add(0, owner, weight)
+        sums = torch.zeros(len(rows), vectors.shape[1], device=device).index_add(0, owner, vectors)
         return sums / torch.where(total == 0, torch.ones_like(total), total)[:, None]
+
+    def forward(self, texts: list[str]) -> Tensor:
+        return self.encode_ids([self.token_ids(text) for text in texts])
 
 
 def _forget_index(module: nn.Module, _: Any) -> None:

@@ -77,10 +77,8 @@ class Frontend(nn.Module):
         for i in range(1, self.depth + 1):
             x = self.get_submodule(f"layer{i}")(x)  # (B, C, F', T')
         if self.mix_type == "cf":
-            x = x.permute(0, 3, 1, 2).flatten(2)  # (B, T', C F')
-        else:
-            x = x.flatten(2).transpose(1, 2)  # (B, F' T', C)
-        return self.fc(x)
+            return self.fc(x.permute(0, 3, 1, 2).flatten(2))  # from (B, T', C F')
+        return self.fc(x.flatten(2).transpose(1, 2))  # from (B, F' T', C)
 
 
 class Attention(nn.Module):
@@ -166,7 +164,7 @@ class AudioTransformer(nn.Module):
         if not 0 < length < self.pos_embedding.shape[1]:
             limit = self.pos_embedding.shape[1] - 1
             raise ModelError(
-                f"{mel.shape[-1]} mel frames make {length} tokens; this model takes 1 to {limit}. Use other windows."
+                f"{mel.shape[-1]} mel frames make {length} tokens; the model takes 1 to {limit}: change the window"
             )
         x = torch.cat([self.cls_token.expand(batch, 1, -1), tokens], dim=1)
         return self.transformer(self.dropout(x + self.pos_embedding[:, : length + 1]))
@@ -177,7 +175,7 @@ class TTMR(JointModel):
     """Contrastive text-audio model. The defaults are the published model with BERT.
 
     Args:
-        sample_rate, n_fft, hop, n_mels, power: mel front-end (`ohrwurm.audio.spectral.MelSpectrogram`); `hop` in samples.
+        sample_rate, n_fft, hop, n_mels, power: mel front-end (`ohrwurm.audio.spectral.MelSpectrogram`).
         level: "absolute" takes decibels as they are (published); "peak" takes them relative to the loudest cell of
             the window, floored at -80 dB, so that the vector does not depend on the recording's gain.
         channels: output channels of the residual stages; `pools` their max pooling (frequency, time), 2 x 2 published.
@@ -224,9 +222,7 @@ class TTMR(JointModel):
         super().__init__()
         stage_pools = [(int(f), int(t)) for f, t in pools or [(2, 2)] * len(channels)]
         if len(stage_pools) != len(channels):
-            raise ModelError(
-                f"{len(channels)} stages of channels but {len(stage_pools)} of pools; give one pool a stage"
-            )
+            raise ModelError(f"{len(channels)} channels but {len(stage_pools)} pools: give one pool a stage")
         if level not in ("absolute", "peak"):
             raise ModelError(f"level must be 'absolute' or 'peak', not {level!r}")
         self.level = level
@@ -282,8 +278,8 @@ class TTMR(JointModel):
             theirs = state.pop(f"audio_encoder.audio_representation.{key}", None)
             if theirs is not None and (theirs.shape != ours.shape or (theirs.float() - ours).abs().max() > 1e-4):
                 raise ModelError(
-                    f"the checkpoint's audio_encoder.audio_representation.{key} {tuple(theirs.shape)} is not this model's "
-                    f"{tuple(ours.shape)}: it was trained with other n_fft, n_mels or sample_rate. Set them in the card."
+                    f"the checkpoint's {key} {tuple(theirs.shape)} is not this model's {tuple(ours.shape)}: "
+                    "it was trained with another n_fft, n_mels or sample_rate. Set them in the card."
                 )
         return state
 
@@ -308,7 +304,7 @@ register_card(
         dim=128,
         good_for=("words", "sound"),
         joint=True,
-        description="Text-to-music retrieval by contrastive learning, BERT text, stochastic tag and caption captions. "
+        description="Text-to-music retrieval by contrastive learning, with BERT over a random subset of the tags. "
         "Published weights are not bundled: load(name, weights='best.pth'). The paper's protocol embeds whole "
         "9.91 s windows and drops the remainder.",
         pooling="mean-then-l2",
@@ -317,7 +313,7 @@ register_card(
             "hop": 160,
             "n_mels": 128,
             "power": "real-squared",
-            "protocol": "published: remainder dropped",
+            "protocol": "remainder dropped",
         },
         frame_rate=6.25,
         licence="weights CC-BY-NC-4.0",
