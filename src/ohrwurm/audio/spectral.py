@@ -142,6 +142,10 @@ class Chroma(nn.Module):
         self.register_buffer("fold", fold.float(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        return self.profile(waveform)
+
+    def profile(self, waveform: Tensor) -> Tensor:
+        """Chroma of `waveform (B, samples)`: `(B, 12, samples // hop + 1)`; the same as calling the module."""
         spectrum = stft(waveform, self.n_fft, self.hop, self.window)
         magnitude = power_of(spectrum).sqrt() * (2.0 / self.n_fft)  # (B, bins, T)
         # Only peaks: a bin below its neighbours belongs to the slope of another partial.

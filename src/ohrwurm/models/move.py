@@ -178,7 +178,7 @@ def fast_length(n: int) -> int:
         n += 1
 
 
-@architecture("move")
+@architecture("version-encoder")
 class VersionEncoder(AudioEncoder):
     """Waveform → pitch classes → MOVE. Vectors are not normalised; versions are compared by cosine.
 
@@ -199,12 +199,12 @@ class VersionEncoder(AudioEncoder):
         **move: Any,
     ) -> None:
         super().__init__()
-        self.pitch = _pitch_extractor(pitch)(**(pitch_parameters or {}))
+        self.pitch: Any = _pitch_extractor(pitch)(**(pitch_parameters or {}))
         self.move = MOVE(**move)
 
     def features(self, waveform: Tensor) -> Tensor:
         """Waveform `(B, samples)` → pitch classes `(B, 12, T)` in [0, 1]; what training may cache."""
-        return self.pitch(waveform)
+        return self.pitch.profile(waveform)
 
     def encode_features(self, features: Tensor) -> Encoded:
         """Pitch classes `(B, 12, T)` → one vector a song."""

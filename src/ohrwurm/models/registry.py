@@ -69,7 +69,11 @@ def card(name: str | Path) -> ModelCard:
     """The card of a registered model or of a model folder, without building it."""
     folder = _folder(name)
     if folder is not None:
-        return ModelCard.from_json((folder / "config.json").read_text(encoding="utf-8"))
+        file = folder / "config.json"
+        try:
+            return ModelCard.from_json(file.read_text(encoding="utf-8"))
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{file}: not a model card ({error}). Is {folder} a model folder?") from error
     _load_families()
     if str(name) not in _cards:
         raise ModelError(f"no model named {str(name)!r}. Known: {', '.join(names())}; or give a model folder.")
@@ -90,13 +94,18 @@ def build(card: ModelCard) -> AudioEncoder:
         raise ModelError(
             f"{card.name}: unknown architecture {card.architecture!r}. Known: {', '.join(sorted(_builders))}"
         )
-    model = _builders[card.architecture](**card.parameters)
+    try:
+        model = _builders[card.architecture](**card.parameters)
+    except TypeError as error:
+        raise ModelError(f"{card.name}: the card's parameters do not fit {card.architecture!r}: {error}") from error
     model.card = card
     return model.eval()
 
 
 def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any) -> AudioEncoder:
-    """Load a model by name, from a model folder, or a registered architecture with a weights file of one's own.
+    """Load a model by name, from a model folder, or by name with a weights file of one's own.
+
+    A model that needs training is never returned untrained: that is `build`.
 
     Args:
         name: a name of `ohrwurm.models.registry.names()`, or a folder with `config.json` and `model.safetensors`.
@@ -107,7 +116,7 @@ def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any)
         The encoder in eval mode, its `card` attribute set.
 
     Raises:
-        ModelError: unknown name, or the weights do not fit; the message lists the keys.
+        ModelError: unknown name, no weights, or weights that do not fit; the message lists the keys.
 
     >>> load("mel-statistics").card.good_for
     ('sound',)
@@ -125,6 +134,11 @@ def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any)
         model = build(dataclasses.replace(found, sha256=sha256(file)))
         read_weights(model, file)
         return model
+    if found.features.get("learned", True):
+        raise ModelError(
+            f"{found.name}: its weights are not bundled. Get them from {found.source or 'its authors'} and give "
+            f"the file: load({found.name!r}, weights='best.pth')."
+        )
     return build(found)
 
 

@@ -268,12 +268,16 @@ class TTMR(JointModel):
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state dict of an original TTMR checkpoint in this class's form.
 
-        The second name of `logit_scale` and BERT's position ids are dropped, and the stored mel constants are
-        compared with this model's: a checkpoint made with another front-end is refused.
+        The second name of `logit_scale` and BERT's position ids are dropped, a missing BERT pooler (never used) keeps
+        its values, and the stored mel constants are compared with this model's: a checkpoint made with another
+        front-end is refused.
         """
         state = dict(state)
         state.pop("head.logit_scale", None)
         state.pop("text_encoder.embeddings.position_ids", None)
+        for key, value in self.state_dict().items():
+            if key.startswith("text_encoder.pooler."):
+                state.setdefault(key, value)
         for key, ours in (("spec_fn.window", self.mel.window), ("mel_scale.fb", self.mel.bank)):
             theirs = state.pop(f"audio_encoder.audio_representation.{key}", None)
             if theirs is not None and (theirs.shape != ours.shape or (theirs.float() - ours).abs().max() > 1e-4):

@@ -1,0 +1,54 @@
+"""`ohrwurm models`: which models there are, and what each one expects and achieves."""
+
+from __future__ import annotations
+
+import typer
+
+models = typer.Typer(help="Models by name: list them, show a card.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the command line."""
+    app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_models(as_json: bool = typer.Option(False, "--json", help="Print the cards as JSON.")) -> None:
+    """List the models that `--model` accepts. Example: ohrwurm models list"""
+    from ohrwurm.models import registry
+
+    if as_json:
+        typer.echo(registry.describe())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    bundled = set(registry.bundled())
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "good for", "dim", "window", "weights"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it is")
+    for name in registry.names():
+        card = registry.card(name)
+        weights = "bundled" if name in bundled else "yours" if card.features.get("learned", True) else "none"
+        about = card.description.split(". ")[0]
+        table.add_row(name, ", ".join(card.good_for), str(card.dim), f"{card.window:g} s", weights, about)
+    Console().print(table)
+
+
+@models.command()
+def show(
+    name: str = typer.Argument(help="A model's name, or a model folder."),
+    as_json: bool = typer.Option(False, "--json", help="Print the card as JSON."),
+) -> None:
+    """Show a model's card: input, vector, origin, measured results. Example: ohrwurm models show mel-statistics"""
+    from ohrwurm.models import registry
+
+    card = registry.card(name)
+    if as_json:
+        typer.echo(card.to_json(), nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(registry.readme(card)))
