@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "analysis": {"audio", "models", "embedding"},
     "collection": {"audio", "models", "embedding"},
     "web": {"collection", "analysis"},
+    "demo": {"data", "collection", "models", "audio", "embedding"},
     "recipes": set(),
     "weights": set(),
 }
