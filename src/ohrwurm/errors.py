@@ -42,3 +42,11 @@ class DataError(OhrwurmError):
 
 class RecipeError(OhrwurmError):
     """A training recipe is unknown or has a wrong setting."""
+
+
+class TrainingError(OhrwurmError):
+    """A training run cannot go on: the loss is not a number, nothing to monitor, a folder of another run."""
+
+
+class Interrupted(OhrwurmError):
+    """A signal asked the process to stop; its work is saved and the same command goes on from there."""

@@ -1,0 +1,114 @@
+"""`ohrwurm train` and `ohrwurm recipes`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h: batch systems know it as "run me again"
+
+recipes_app = typer.Typer(help="The training recipes that ship.", no_args_is_help=True)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name (`ohrwurm recipes list`) or path of a recipe.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, e.g. task.lr=1e-3 trainer.max_epochs=2."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; an earlier run in it goes on.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for prepared examples, shared by runs.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes for preparing and loading.  [all cores]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of scores and texts; sets OHRWURM_DATA.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the recipe, build the model, and stop.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in --out.")] = False,
+) -> None:
+    """Train a model: prepare its examples, fit, measure, export to OUT/model.
+
+    Killed at any moment, the same command goes on where it was. SIGTERM and Ctrl-C save first (exit code 75).
+
+    Example: ohrwurm train ohrwurm/versions --data ~/scores --out runs/versions trainer.max_minutes=60
+    """
+    if data is not None:
+        os.environ["OHRWURM_DATA"] = str(data.resolve())
+    from ohrwurm.errors import Interrupted, OhrwurmError
+
+    try:
+        from ohrwurm.training.recipes import resolve
+
+        resolved = resolve(recipe, settings or ())
+        if show:
+            typer.echo(resolved.to_yaml(), nl=False)
+            return
+        if dry_run:
+            task = resolved.build()
+            count = sum(p.numel() for p in task.parameters() if p.requires_grad)
+            typer.echo(f"{resolved.name}: {type(task).__name__}, {count:,} trainable parameters, seed {resolved.seed}")
+            typer.echo("The recipe is sound. Without --dry-run it trains.")
+            return
+        if out is None:
+            raise typer.BadParameter("say where the run shall live, e.g. --out runs/first", param_hint="--out")
+        _log_to_stderr()
+        from ohrwurm.training.runner import run
+
+        typer.echo(str(run(resolved, out=out, cache=cache, workers=workers, resume=not restart)))
+    except Interrupted as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except OhrwurmError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@recipes_app.command("list")
+def list_recipes(as_json: Annotated[bool, typer.Option("--json", help="Machine output.")] = False) -> None:
+    """All recipes with the first line of their description. Example: ohrwurm recipes list"""
+    from ohrwurm.training import recipes
+
+    rows = [{"name": n, "description": str(recipes.compose(n).get("description", "")).strip()} for n in recipes.names()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    width = max((len(r["name"]) for r in rows), default=0)
+    for row in rows:
+        typer.echo(f"{row['name']:<{width}}  {(row['description'].splitlines() or [''])[0]}")
+
+
+@recipes_app.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="Name or path of a recipe.")]) -> None:
+    """A recipe with its bases merged, as YAML. Example: ohrwurm recipes show ohrwurm/versions"""
+    import yaml
+
+    from ohrwurm.errors import OhrwurmError
+    from ohrwurm.training import recipes
+
+    try:
+        typer.echo(yaml.safe_dump(recipes.compose(name), sort_keys=False, allow_unicode=True, width=110), nl=False)
+    except OhrwurmError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    logger = logging.getLogger("ohrwurm")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the command line."""
+    app.command()(train)
+    app.add_typer(recipes_app, name="recipes")

@@ -1,0 +1,133 @@
+"""Checkpoints of a run: the last state, to go on from, and the best weights, to export. Both complete or absent."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from ohrwurm.atomic import replacing
+from ohrwurm.errors import Interrupted, TrainingError
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+    from ohrwurm.training.limits import Limits
+    from ohrwurm.training.task import Task
+
+FOLDER = "checkpoints"
+BEST_KEEPS = ("state_dict", "epoch", "global_step", "ohrwurm")
+
+
+def last(out: Path) -> Path:
+    """The file that a resumed run goes on from."""
+    return out / FOLDER / "last.ckpt"
+
+
+def best(out: Path) -> Path:
+    """The weights with the best monitor."""
+    return out / FOLDER / "best.ckpt"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU. Only tensors and plain values are accepted, never pickled code."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TrainingError(
+            f"{path}: not readable as a checkpoint ({error}). Delete it to train from the start."
+        ) from error
+
+
+class AtomicIO(TorchCheckpointIO):
+    """Writes a checkpoint through a temporary file, flushed and renamed; of the best one, no optimiser state."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        if Path(path).name == best(Path()).name:
+            # Not Lightning's `weights_only`: that skips the callbacks, and with them averaged weights.
+            checkpoint = {key: checkpoint[key] for key in BEST_KEEPS}
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class Checkpoints(Checkpoint):
+    """Keeps `last.ckpt` (every epoch, every `minutes`, and on a signal) and `best.ckpt` (by the task's monitor).
+
+    The best weights are written before the last state: killed in between, the resumed run repeats the epoch and
+    writes the same best again.
+
+    Args:
+        out: the run's folder.
+        recipe: the resolved configuration, stored in both files.
+        minutes: longest time between two writes of `last.ckpt`.
+        limits: told by a signal handler that the run shall stop.
+    """
+
+    def __init__(self, out: Path, recipe: dict[str, Any], minutes: float, limits: Limits) -> None:
+        self.out = out
+        self.recipe = recipe
+        self.seconds = 60.0 * minutes
+        self.limits = limits
+        self.best_score = math.nan
+        self.best_epoch = 0
+        self._saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score = state_dict["best_score"]
+        self.best_epoch = state_dict["best_epoch"]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["ohrwurm"] = {"recipe": self.recipe, "score": self.best_score}
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        count = trainer.num_training_batches
+        if (batch_idx + 1) % trainer.accumulate_grad_batches and batch_idx + 1 < count:
+            return  # half a step's gradients are not part of a checkpoint
+        if batch_idx + 1 >= count:
+            return  # the epoch's end follows
+        since = time.monotonic() - self._saved_at
+        # Before the last batch, too: validation may be long, and killed in it only that batch is repeated.
+        before_last = batch_idx + 1 + trainer.accumulate_grad_batches >= count
+        if self.limits.signal or trainer.should_stop or since > self.seconds or (before_last and since > 10.0):
+            self._save_last(trainer)
+        if self.limits.signal:
+            raise Interrupted(f"stopped by a signal, saved to {last(self.out)}; the same command goes on from there.")
+
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        if self.limits.signal:
+            raise Interrupted(f"stopped by a signal in validation; {self.out}: the same command goes on from there.")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        task: Task = pl_module
+        epoch = trainer.current_epoch + 1
+        score = trainer.callback_metrics.get(task.monitor)
+        if score is not None and self._is_better(float(score), task.mode):
+            self.best_score, self.best_epoch = float(score), epoch
+            trainer.save_checkpoint(best(self.out))
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        if progress.current.ready >= trainer.num_training_batches:
+            self._save_last(trainer)
+        if self.limits.signal:
+            raise Interrupted(f"stopped by a signal after epoch {epoch}; the same command goes on from there.")
+
+    def _is_better(self, score: float, mode: str) -> bool:
+        if math.isnan(score):
+            return False
+        if math.isnan(self.best_score):
+            return True
+        return score > self.best_score if mode == "max" else score < self.best_score
+
+    def _save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(last(self.out))
+        self._saved_at = time.monotonic()
