@@ -153,10 +153,17 @@ class SoundFileReader:
     def _open(self) -> Iterator[Any]:
         import soundfile
 
+        class Forward(soundfile.SoundFile):
+            """Read without the seek to its own position that soundfile makes after every read of a seekable file:
+            in MP3 below 64 kbit/s that seek loses the bit reservoir and damages the next frames."""
+
+            def seekable(self) -> bool:
+                return False
+
         # A descriptor instead of a name: libsndfile must look at the content, not at the extension.
         with open(self.path, "rb", buffering=0) as raw:
             try:
-                file = soundfile.SoundFile(raw.fileno(), closefd=False)
+                file = Forward(raw.fileno(), closefd=False)
             except soundfile.LibsndfileError as error:
                 raise _Refused(error.error_string) from error
             with file:
@@ -243,6 +250,8 @@ class AvReader:
         try:
             options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
             container = av.open(f"file:{self.path}", "r", options=options, metadata_errors="replace")
+        except MemoryError:
+            raise
         except (av.FFmpegError, OSError, ValueError) as error:
             raise AudioError(self.path, "unreadable", f"no decoder knows it: {error}") from error
         for stream in container.streams.audio:
@@ -357,11 +366,15 @@ class AvReader:
                 packet = next(packets)
             except StopIteration:
                 return
+            except MemoryError:
+                raise
             except (av.FFmpegError, OSError):
                 self.flags.add("truncated")
                 return
             try:
                 frames = packet.decode()
+            except MemoryError:
+                raise
             except (av.FFmpegError, OSError):
                 self.flags.add("damaged")
                 continue
