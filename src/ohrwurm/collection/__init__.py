@@ -1,0 +1,254 @@
+"""A folder of music as a searchable collection.
+
+>>> from ohrwurm import Collection
+>>> Collection("some/folder").path.name
+'folder'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ohrwurm.collection.records import Failure, Progress, Report, Result, Space, Track
+from ohrwurm.errors import CollectionError
+
+if TYPE_CHECKING:
+    from ohrwurm.audio.isolation import Limits
+    from ohrwurm.collection.queries import Loaded, Queries
+    from ohrwurm.collection.search import OneOrMany
+    from ohrwurm.collection.status import Status
+    from ohrwurm.collection.store import Store
+    from ohrwurm.collection.versions import VersionGroup
+
+__all__ = ["Collection", "Failure", "Progress", "Report", "Result", "Track", "default_folder", "default_models"]
+
+HOUSE_MODELS = ("ohrwurm-text", "ohrwurm-versions")
+PLAIN_MODELS = ("mel-statistics", "chroma-cross-correlation")
+
+
+def default_folder() -> Path:
+    """Where the collection is unless told otherwise.
+
+    The environment variable OHRWURM_COLLECTION, else `ohrwurm` in the user's data folder (XDG_DATA_HOME, usually
+    ~/.local/share), so that the same collection is found from any working directory.
+    """
+    if named := os.environ.get("OHRWURM_COLLECTION"):
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return Path(data) / "ohrwurm" / "collection"
+
+
+def default_models() -> list[str]:
+    """Models of a new collection: the trained ones that ship with the package, else the plain baselines."""
+    from ohrwurm.models.registry import bundled
+
+    shipped = set(bundled())
+    return [name if name in shipped else plain for name, plain in zip(HOUSE_MODELS, PLAIN_MODELS, strict=True)]
+
+
+class Collection:
+    """A folder that holds the vectors of a music collection, and answers questions about it.
+
+    Making the object touches nothing; `index` makes the folder.
+
+    Args:
+        path: the collection folder; by default `default_folder()`.
+        models: names of models (or model folders) that `index` uses beside those already in use.
+
+    A session in Python does what the command line does::
+
+        music = Collection("my-collection")
+        music.index(["~/Music"])
+        for hit in music.search("slow solo piano", without="drums", where="year < 1990"):
+            print(hit.title, hit.score, hit.position)
+        music.versions("some/recording.mp3")
+    """
+
+    def __init__(self, path: str | Path | None = None, models: Sequence[str | Path] | None = None) -> None:
+        self.path = Path(path).expanduser() if path is not None else default_folder()
+        self.models = None if models is None else [str(m) for m in models]
+        self._store: Store | None = None
+        self._loaded: Loaded = {}
+
+    def __repr__(self) -> str:
+        return f"Collection({str(self.path)!r})"
+
+    @property
+    def store(self) -> Store:
+        """The tables.
+
+        Raises:
+            CollectionError: there is no collection at `path`.
+        """
+        if self._store is None:
+            from ohrwurm.collection.store import Store
+
+            self._store = Store.open(self.path)
+        return self._store
+
+    @property
+    def _queries(self) -> Queries:
+        from ohrwurm.collection.queries import Queries
+
+        return Queries(self.store, self._loaded)
+
+    # Making ----------------------------------------------------------------------------------------------------
+
+    def index(
+        self,
+        folders: str | Path | Sequence[str | Path] | None = None,
+        *,
+        models: Sequence[str | Path] | None = None,
+        workers: int | None = None,
+        retry: bool = False,
+        limits: Limits | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Bring the collection up to date with folders of music.
+
+        New and changed files are embedded; moved and renamed ones keep their vectors; those no longer found are
+        marked missing. A file that cannot be used is listed (`errors`) and never stops the run. Interrupted at any
+        moment, the next run goes on from there.
+
+        Args:
+            folders: folders or files; by default all that were indexed before.
+            models: models to use beside those in use; by default those of the constructor, or `default_models()`.
+            workers: files at a time; by default one a core.
+            retry: try files again that failed before and did not change.
+            limits: time, memory and size that decoding one file may take.
+            progress: called after every file.
+
+        Raises:
+            CollectionError: a folder does not exist, another run is writing, or the disk refused.
+            ModelError: a model is unknown.
+        """
+        from ohrwurm.collection.indexing import run
+        from ohrwurm.collection.store import Store
+        from ohrwurm.models.registry import load
+
+        exists = (self.path / "meta.lance").is_dir()
+        before = self.store.spaces() if exists else []
+        if folders is None:
+            folders = self.store.roots
+        roots = [Path(f).expanduser() for f in ([folders] if isinstance(folders, (str, Path)) else folders)]
+        if not roots:
+            raise CollectionError("no folder to index; name one: ohrwurm index FOLDER")
+        for root in roots:
+            if not root.exists():
+                raise CollectionError(f"{root} does not exist. Nothing was changed.")
+        wanted = [str(m) for m in models] if models is not None else self.models
+        if wanted is None:
+            wanted = [] if before else default_models()
+        sources = list(dict.fromkeys([s.source for s in before] + [_source(m) for m in wanted]))
+        loaded = [(source, load(source)) for source in sources]
+        spaces = {m.card.name: Space(m.card.name, m.card.provenance, source, m.card.to_json()) for source, m in loaded}
+        self._loaded.update({m.card.provenance: m for _, m in loaded})
+        self._store = Store.create(self.path)
+        return run(
+            self._store,
+            roots,
+            {m.card.name: m for _, m in loaded},
+            list(spaces.values()),
+            workers=workers,
+            retry=retry,
+            limits=limits,
+            progress=progress,
+        )
+
+    def remove(self, *references: str | Path, missing: bool = False) -> list[Track]:
+        """Take tracks out of the collection: by path, by folder, by track id, or all that are missing.
+
+        The files themselves are not touched; a file that still lies in an indexed folder comes back with the next
+        `index`.
+
+        Returns:
+            The rows that were removed.
+        """
+        from ohrwurm.collection.lock import writing
+
+        chosen: dict[str, Track] = {}
+        tracks = self.store.tracks()
+        for reference in references:
+            path = os.path.abspath(os.path.expanduser(reference))
+            found = [t for t in tracks if t.path == path or t.path.startswith(path.rstrip(os.sep) + os.sep)]
+            if not found:
+                content, _ = self._queries.resolve(reference)
+                found = [t for t in tracks if t.content == content]
+            if not found:
+                raise CollectionError(f"{reference} is not in the collection")
+            chosen |= {t.path: t for t in found}
+        if missing:
+            chosen |= {t.path: t for t in tracks if t.status == "missing"}
+        with writing(self.path):
+            self.store.put(forget_tracks=sorted(chosen))
+            self.store.drop_orphans()
+        return [chosen[path] for path in sorted(chosen)]
+
+    # Asking ----------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        words: str | Sequence[str] | None = None,
+        *,
+        like: OneOrMany = None,
+        without: str | Sequence[str] | None = None,
+        where: str = "",
+        k: int = 10,
+        model: str | None = None,
+    ) -> list[Result]:
+        """The k tracks nearest to words, to the sound of other tracks, or to both; see `collection.search.search`."""
+        from ohrwurm.collection.search import search
+
+        return search(self._queries, words, like=like, without=without, where=where, k=k, model=model)
+
+    def versions(self, track: str | Path, *, k: int = 10, where: str = "", model: str | None = None) -> list[Result]:
+        """The k tracks most likely to be versions of a file or track id; see `collection.versions.versions`."""
+        from ohrwurm.collection.versions import versions
+
+        return versions(self._queries, track, k=k, where=where, model=model)
+
+    def version_groups(
+        self, threshold: float | None = None, *, where: str = "", model: str | None = None
+    ) -> list[VersionGroup]:
+        """All groups of versions of one work; see `collection.versions.version_groups`."""
+        from ohrwurm.collection.versions import version_groups
+
+        return version_groups(self._queries, threshold=threshold, where=where, model=model)
+
+    # Looking ---------------------------------------------------------------------------------------------------
+
+    def tracks(self, where: str = "") -> list[Track]:
+        """All tracks by path, or those that fulfil an SQL condition over their columns."""
+        return self.store.tracks(where)
+
+    def track(self, reference: str | Path) -> Track:
+        """The track of an id or path.
+
+        Raises:
+            CollectionError: there is none.
+        """
+        content, path = self._queries.resolve(reference)
+        found = self.store.tracks_of([content])
+        if not found:
+            raise CollectionError(f"{reference} is not in the collection")
+        exact = [t for t in found if t.path == path]
+        present = [t for t in found if t.status == "present"]
+        return (exact or present or found)[0]
+
+    def errors(self) -> list[Failure]:
+        """Files that could not be indexed, with the reason."""
+        return self.store.failures()
+
+    def status(self) -> Status:
+        """What the collection holds."""
+        from ohrwurm.collection.status import status
+
+        return status(self.store)
+
+
+def _source(model: str) -> str:
+    """What `load` takes, whatever the working directory: folders become absolute."""
+    return os.path.abspath(model) if os.path.isfile(os.path.join(model, "config.json")) else model

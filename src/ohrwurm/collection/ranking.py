@@ -1,0 +1,99 @@
+"""Query vector → the best tracks of a space, with metadata conditions and the best position in each track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from ohrwurm.collection.records import Result, Space, Track
+from ohrwurm.collection.store import Store
+
+# Digital silence has no content to match; it would answer any query by chance.
+LISTED = "status = 'present' AND flags NOT LIKE '%silent%'"
+FEW = 1000  # so many candidates are searched directly; more are searched around
+
+Scorer = Callable[[np.ndarray], np.ndarray]  # (n, D) → (n,), higher is nearer
+
+
+def best_by_cosine(
+    store: Store, space: Space, query: np.ndarray, k: int, *, where: str = "", exclude: Collection[str] = ()
+) -> list[Result]:
+    """The k tracks with the highest product of `query (D,)` and their unit vector, exactly.
+
+    For a unit query the score is the cosine; for a sum of queries it is the sum of their cosines.
+
+    Args:
+        where: SQL condition over the metadata of tracks.
+        exclude: contents that are no answer (the query itself).
+    """
+    condition = f"({where}) AND {LISTED}" if where else LISTED
+    norm = float(np.linalg.norm(query))
+    few: set[str] = set()
+    if where:
+        few = store.contents_where(condition)
+        if not few:
+            return []
+        few = few if len(few) <= FEW else set()
+    # Conditions live in another table than vectors: take more than k, look which are allowed, take more if too few.
+    limit = k + len(exclude) + 20
+    while True:
+        hits = [(c, s) for c, s in store.nearest(space, query, limit, few) if c not in exclude]
+        tracks = by_content(store.tracks_of([c for c, _ in hits], condition))
+        kept = [(c, s * norm) for c, s in hits if c in tracks][:k]
+        if len(kept) == k or len(hits) + len(exclude) < limit:
+            break
+        limit *= 8
+    positions = best_positions(store, space, query, [c for c, _ in kept])
+    return [result(tracks[c], score, positions.get(c)) for c, score in kept]
+
+
+def best_by_scorer(
+    store: Store, space: Space, scorer: Scorer, k: int, *, where: str = "", exclude: Collection[str] = ()
+) -> list[Result]:
+    """As `best_by_cosine` for a similarity that only the model itself knows; looks at every vector."""
+    condition = f"({where}) AND {LISTED}" if where else LISTED
+    tracks = by_content(store.tracks(condition))
+    contents, vectors = store.all_vectors(space)
+    keep = [i for i, c in enumerate(contents) if c in tracks and c not in exclude]
+    if not keep:
+        return []
+    scores = scorer(vectors[keep])
+    order = np.argsort(-scores, kind="stable")[:k]
+    return [result(tracks[contents[keep[i]]], float(scores[i]), None) for i in order]
+
+
+def best_positions(store: Store, space: Space, query: np.ndarray, contents: list[str]) -> dict[str, float]:
+    """Start in seconds of the window nearest to `query` in each track."""
+    found = {}
+    for content, vectors in store.vectors(space, contents).items():
+        if len(vectors.windows):
+            norms = np.maximum(np.linalg.norm(vectors.windows, axis=1), 1e-12)
+            found[content] = float(vectors.starts[int(np.argmax(vectors.windows @ query / norms))])
+    return found
+
+
+def result(tracks: list[Track], score: float, position: float | None) -> Result:
+    """An answer from the rows of one content; the first path stands for all copies."""
+    first = tracks[0]
+    return Result(
+        id=first.id,
+        path=first.path,
+        title=first.title,
+        artist=first.artist,
+        album=first.album,
+        genre=first.genre,
+        year=first.year,
+        duration=first.duration,
+        score=score,
+        position=position,
+        copies=tuple(t.path for t in tracks[1:]),
+    )
+
+
+def by_content(tracks: list[Track]) -> dict[str, list[Track]]:
+    """Tracks grouped by content: the copies of one file together."""
+    grouped: dict[str, list[Track]] = {}
+    for track in tracks:
+        grouped.setdefault(track.content, []).append(track)
+    return grouped

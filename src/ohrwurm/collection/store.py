@@ -1,0 +1,391 @@
+"""Everything the collection keeps on disk, in LanceDB; the only module that knows of it.
+
+Tables of a collection folder:
+
+* ``meta``: key → JSON (format version, folders indexed, models in use)
+* ``tracks``: one row per path
+* ``failures``: one row per path that could not be indexed
+* ``vectors-<model>-<digest>``: one row per content and model: the track vector and its window vectors
+
+A batch is committed vectors first, tracks last (`put`): a vector without a track is an orphan of a killed run, and the
+next run removes it. Every commit is one atomic LanceDB version and keyed, so repeating it duplicates nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ohrwurm.collection.records import Failure, Space, Track
+from ohrwurm.errors import CollectionError, ProvenanceError
+
+FORMAT = 1
+KEEP_VERSIONS = timedelta(minutes=1)  # a reader in another process may still be on the version before
+CHUNK = 1000  # values in one SQL IN list
+
+META = pa.schema([("key", pa.string()), ("value", pa.string())])
+TRACKS = pa.schema(
+    [
+        ("path", pa.string()), ("content", pa.string()), ("title", pa.string()), ("artist", pa.string()),
+        ("album", pa.string()), ("genre", pa.string()), ("year", pa.int32()), ("number", pa.int32()),
+        ("duration", pa.float64()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("status", pa.string()),
+        ("flags", pa.string()), ("added", pa.string()),
+    ]
+)  # fmt: skip
+FAILURES = pa.schema(
+    [
+        ("path", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("content", pa.string()),
+        ("size", pa.int64()), ("mtime_ns", pa.int64()), ("time", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of one content under one model.
+
+    Attributes:
+        track: `(D,)` the vector of the whole track.
+        windows: `(W, D)`; `starts` and `valid`: `(W,)` seconds.
+    """
+
+    content: str
+    track: np.ndarray
+    windows: np.ndarray
+    starts: np.ndarray
+    valid: np.ndarray
+
+
+def _vector_schema(dim: int) -> pa.Schema:
+    numbers = pa.list_(pa.float32())
+    return pa.schema(
+        [
+            ("content", pa.string()), ("vector", pa.list_(pa.float32(), dim)), ("windows", numbers),
+            ("starts", numbers), ("valid", numbers),
+        ]
+    )  # fmt: skip
+
+
+class Store:
+    """The tables of one collection folder. Make it with `Store.open` or `Store.create`."""
+
+    def __init__(self, folder: Path, connection: Any) -> None:
+        self.folder = folder
+        self._db = connection
+
+    # Opening ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Store:
+        """Open an existing collection.
+
+        Raises:
+            CollectionError: there is none, or it was written by another version.
+        """
+        folder = Path(folder)
+        if not (folder / "meta.lance").is_dir():
+            raise CollectionError(
+                f"no collection at {folder}. Make one with: ohrwurm index FOLDER --collection {folder}"
+            )
+        store = cls(folder, _connect(folder))
+        version = store._meta("format", None)
+        if version != FORMAT:
+            raise CollectionError(
+                f"{folder} has collection format {version}, this Ohrwurm reads format {FORMAT}. "
+                "Index again into a new folder, or use the version of Ohrwurm that wrote it."
+            )
+        return store
+
+    @classmethod
+    def create(cls, folder: str | Path) -> Store:
+        """Open a collection, making it first where there is none.
+
+        Raises:
+            CollectionError: the folder holds other things than a collection.
+        """
+        folder = Path(folder)
+        if not (folder / "meta.lance").is_dir():
+            if folder.exists() and not folder.is_dir():
+                raise CollectionError(f"{folder} is a file; give a folder for the collection")
+            foreign = [p.name for p in folder.glob("*") if p.suffix != ".lance"] if folder.exists() else []
+            if [name for name in foreign if not name.startswith(".")]:
+                raise CollectionError(
+                    f"{folder} is not a collection and not empty (it holds {sorted(foreign)[0]!r}). "
+                    "Give an empty or new folder with --collection."
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            db = _connect(folder)
+            for name, schema in (("tracks", TRACKS), ("failures", FAILURES)):
+                db.create_table(name, schema=schema, exist_ok=True)
+            first = pa.table([["format"], [json.dumps(FORMAT)]], schema=META)
+            db.create_table("meta", first, exist_ok=True)  # last: it is what makes the folder a collection
+        return cls.open(folder)
+
+    # Meta ------------------------------------------------------------------------------------------------------
+
+    def _meta(self, key: str, default: Any) -> Any:
+        rows = self._read("meta", ["value"], f"key = {quote(key)}").to_pylist()
+        return json.loads(rows[0]["value"]) if rows else default
+
+    def _set_meta(self, key: str, value: Any) -> None:
+        self._merge("meta", pa.table([[key], [json.dumps(value, ensure_ascii=False)]], schema=META), "key")
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders that were indexed, so that they can be indexed again without naming them."""
+        return list(self._meta("roots", []))
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Remember folders that are indexed."""
+        before = self.roots
+        after = sorted(set(before) | set(roots))
+        if after != before:
+            self._set_meta("roots", after)
+
+    def spaces(self) -> list[Space]:
+        """The models in use, in the order they were added."""
+        return [Space(**row) for row in self._meta("models", [])]
+
+    def activate(self, spaces: Sequence[Space]) -> None:
+        """Take models in use; one of a known name replaces it (its old vectors stay until `drop_stale`)."""
+        merged = {s.name: s for s in self.spaces()} | {s.name: s for s in spaces}
+        names = self._tables()
+        for space in spaces:
+            if space.table not in names:
+                self._db.create_table(space.table, schema=_vector_schema(space.dim), exist_ok=True)
+        if list(merged.values()) != self.spaces():
+            self._set_meta("models", [dataclasses.asdict(s) for s in merged.values()])
+
+    # Tracks and failures ---------------------------------------------------------------------------------------
+
+    def tracks(self, where: str = "") -> list[Track]:
+        """Tracks, by path; `where` is an SQL condition over their columns.
+
+        Raises:
+            CollectionError: the condition is not valid.
+        """
+        rows = self._read("tracks", TRACKS.names, where).sort_by("path").to_pylist()
+        return [Track(**row) for row in rows]
+
+    def tracks_of(self, contents: Iterable[str], where: str = "") -> list[Track]:
+        """Tracks with one of these contents."""
+        found: list[Track] = []
+        for chunk in _chunks(contents):
+            found += self.tracks(f"({where}) AND {_among('content', chunk)}" if where else _among("content", chunk))
+        return found
+
+    def tracks_at(self, paths: Iterable[str]) -> list[Track]:
+        """Tracks at some paths."""
+        return [track for chunk in _chunks(paths) for track in self.tracks(_among("path", chunk))]
+
+    def contents_where(self, where: str) -> set[str]:
+        """Contents of the tracks that fulfil a condition."""
+        return set(self._read("tracks", ["content"], where)["content"].to_pylist())
+
+    def failures(self) -> list[Failure]:
+        """Files that could not be indexed, by path."""
+        return [Failure(**row) for row in self._read("failures", FAILURES.names).sort_by("path").to_pylist()]
+
+    def put(
+        self,
+        *,
+        vectors: Sequence[tuple[Space, str, Sequence[Vectors]]] = (),
+        tracks: Sequence[Track] = (),
+        failures: Sequence[Failure] = (),
+        forget_tracks: Sequence[str] = (),
+        forget_failures: Sequence[str] = (),
+    ) -> None:
+        """Commit a batch, in the order that makes a kill between any two commits harmless.
+
+        Args:
+            vectors: for each model its space, the provenance of the vectors, and the vectors.
+            forget_tracks, forget_failures: paths whose rows go.
+
+        Raises:
+            ProvenanceError: vectors of one provenance were about to enter the space of another.
+            CollectionError: the disk refused.
+        """
+        with self._write_errors():
+            for space, provenance, rows in vectors:
+                if provenance != space.provenance:
+                    raise ProvenanceError(
+                        f"vectors of {provenance} do not belong to the space of {space.provenance}. "
+                        "Run `ohrwurm index` again to embed the collection with the model as it is now."
+                    )
+                if rows:
+                    self._merge(space.table, _vector_rows(rows), "content")
+            if failures:
+                self._merge("failures", _rows(failures, FAILURES), "path")
+            if tracks:
+                self._merge("tracks", _rows(tracks, TRACKS), "path")
+            for table, paths in (("tracks", forget_tracks), ("failures", forget_failures)):
+                for chunk in _chunks(paths):
+                    self._db.open_table(table).delete(_among("path", chunk))
+
+    # Vectors ---------------------------------------------------------------------------------------------------
+
+    def contents(self, space: Space) -> set[str]:
+        """Contents that have vectors in a space."""
+        return set(self._read(space.table, ["content"])["content"].to_pylist())
+
+    def count(self, space: Space) -> int:
+        """Number of contents that have vectors in a space."""
+        return int(self._db.open_table(space.table).count_rows())
+
+    def vectors(self, space: Space, contents: Iterable[str]) -> dict[str, Vectors]:
+        """Track and window vectors of some contents; those without vectors are left out."""
+        found: dict[str, Vectors] = {}
+        for chunk in _chunks(contents):
+            for row in self._read(space.table, None, _among("content", chunk)).to_pylist():
+                track = np.asarray(row["vector"], np.float32)
+                windows, starts, valid = (np.asarray(row[n], np.float32) for n in ("windows", "starts", "valid"))
+                found[row["content"]] = Vectors(row["content"], track, windows.reshape(-1, len(track)), starts, valid)
+        return found
+
+    def all_vectors(self, space: Space) -> tuple[list[str], np.ndarray]:
+        """Contents and track vectors `(n, D)` of a space, ordered by content."""
+        rows = self._read(space.table, ["content", "vector"]).sort_by("content")
+        dim = rows.schema.field("vector").type.list_size
+        flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return rows["content"].to_pylist(), flat.reshape(-1, dim)
+
+    def nearest(
+        self, space: Space, query: np.ndarray, limit: int, among: Iterable[str] = ()
+    ) -> list[tuple[str, float]]:
+        """The nearest contents by cosine, exactly: `(content, cosine)`, best first; `among` restricts them."""
+        search = self._db.open_table(space.table).search(query).distance_type("cosine").bypass_vector_index()
+        among = list(among)
+        if among:
+            search = search.where(_among("content", among), prefilter=True)
+        # `_distance` is asked for by name: LanceDB warns on every query that leaves it implicit.
+        rows = search.select(["content", "_distance"]).limit(limit).to_arrow()
+        return [(c, 1.0 - d) for c, d in zip(rows["content"].to_pylist(), rows["_distance"].to_pylist(), strict=True)]
+
+    # Housekeeping ----------------------------------------------------------------------------------------------
+
+    def drop_orphans(self) -> int:
+        """Remove vectors that no track refers to (of changed or removed files, or of a killed run)."""
+        wanted = set(self._read("tracks", ["content"])["content"].to_pylist())
+        dropped = 0
+        for space in self.spaces():
+            orphans = sorted(self.contents(space) - wanted)
+            for chunk in _chunks(orphans):
+                self._db.open_table(space.table).delete(_among("content", chunk))
+            dropped += len(orphans)
+        return dropped
+
+    def drop_stale(self) -> None:
+        """Remove spaces of replaced models, once every track has vectors of the replacement."""
+        tracks = set(self._read("tracks", ["content"])["content"].to_pylist())
+        spaces = self.spaces()
+        if all(tracks <= self.contents(s) for s in spaces):
+            for name in self._tables() - {s.table for s in spaces}:
+                if name.startswith("vectors-"):
+                    self._db.drop_table(name)
+
+    def compact(self) -> None:
+        """Merge the small files of many commits and drop old versions, so that the folder stays small and fast."""
+        for name in self._tables():
+            self._db.open_table(name).optimize(cleanup_older_than=KEEP_VERSIONS)
+
+    def disk_bytes(self) -> int:
+        """Size of the folder."""
+        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
+
+    # LanceDB ---------------------------------------------------------------------------------------------------
+
+    def _tables(self) -> set[str]:
+        names: set[str] = set()
+        token = None
+        while True:
+            page = self._db.list_tables(page_token=token)
+            names |= set(page.tables)
+            token = page.page_token
+            if not token:
+                return names
+
+    def _read(self, table: str, columns: list[str] | None, where: str = "") -> pa.Table:
+        query = self._db.open_table(table).search()
+        if columns:
+            query = query.select(columns)
+        if where:
+            query = query.where(where)
+        try:
+            return query.to_arrow()
+        except ValueError as error:
+            if table != "tracks":
+                raise
+            raise CollectionError(
+                f"the condition {where!r} is not understood: {_first_sentence(error)} "
+                f"Columns: {', '.join(TRACKS.names)}. Example: \"year >= 1990 AND artist = 'Scott Joplin'\""
+            ) from error
+
+    def _merge(self, table: str, rows: pa.Table, key: str) -> None:
+        merge = self._db.open_table(table).merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
+        merge.execute(rows)
+
+    @contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            raise CollectionError(
+                f"{self.folder}: could not write ({_first_sentence(error)}). "
+                "Check free space and permissions, then run again: what was committed is kept."
+            ) from error
+
+
+def _connect(folder: Path) -> Any:
+    import lancedb  # 1.5 s
+
+    # Interval 0: every read sees the latest commit, also of another process.
+    return lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+
+
+def _rows(values: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist([dataclasses.asdict(v) for v in values], schema=schema)
+
+
+def _vector_rows(rows: Sequence[Vectors]) -> pa.Table:
+    dim = rows[0].track.shape[0]
+    columns = {
+        "content": [r.content for r in rows],
+        "vector": [r.track for r in rows],
+        "windows": [r.windows.reshape(-1) for r in rows],
+        "starts": [r.starts for r in rows],
+        "valid": [r.valid for r in rows],
+    }
+    return pa.table(columns, schema=_vector_schema(dim))
+
+
+def quote(text: str) -> str:
+    """A string literal of SQL.
+
+    >>> quote("Don't")
+    "'Don''t'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _among(column: str, values: Sequence[str]) -> str:
+    return f"{column} IN ({', '.join(quote(v) for v in values)})"
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    items = list(values)
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+def _first_sentence(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:300]

@@ -1,0 +1,142 @@
+"""Which tracks are the same song: the nearest to one track, and groups over the whole collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
+
+from ohrwurm.collection.queries import Queries, unit
+from ohrwurm.collection.ranking import LISTED, best_by_cosine, best_by_scorer, by_content, result
+from ohrwurm.collection.records import Result, Space
+
+# For a model whose card states no `version_threshold` among its features: high, so that groups are few and sure.
+DEFAULT_THRESHOLD = 0.9
+BLOCK = 1024  # tracks compared with all others at a time
+
+
+@dataclass(frozen=True)
+class VersionGroup:
+    """Tracks that are versions of one work.
+
+    Attributes:
+        tracks: the members; `score` of each is its mean similarity to the others.
+        similarity: mean similarity over all pairs.
+    """
+
+    tracks: tuple[Result, ...]
+    similarity: float
+
+
+def versions(
+    queries: Queries, track: str | Path, *, k: int = 10, where: str = "", model: str | None = None
+) -> list[Result]:
+    """The k tracks most likely to be versions of a file (in the collection or not) or track id, itself left out.
+
+    Raises:
+        CollectionError: no such track, or no model of the collection finds versions.
+        AudioError: the file cannot be decoded.
+    """
+    space = queries.space_for("versions", model)
+    query, content = queries.audio(space, track)
+    if space.comparison == "cosine":
+        return best_by_cosine(queries.store, space, unit(query, track), k, where=where, exclude={content})
+    return best_by_scorer(queries.store, space, queries.scorer(space, query), k, where=where, exclude={content})
+
+
+def version_groups(
+    queries: Queries, *, threshold: float | None = None, where: str = "", model: str | None = None
+) -> list[VersionGroup]:
+    """Groups of two or more tracks that are versions of each other, the surest first.
+
+    Average linkage: two groups are joined while the mean similarity of their pairs is at least `threshold`. Unlike
+    plain connected components, a chain of near pairs does not pull unlike tracks into one group.
+
+    Args:
+        threshold: similarity; by default that of the model's card, or else `DEFAULT_THRESHOLD`.
+    """
+    space = queries.space_for("versions", model)
+    if threshold is None:
+        threshold = default_threshold(space)
+    tracks = by_content(queries.store.tracks(f"({where}) AND {LISTED}" if where else LISTED))
+    contents, vectors = queries.store.all_vectors(space)
+    keep = [i for i, c in enumerate(contents) if c in tracks]
+    contents, vectors = [contents[i] for i in keep], vectors[keep]
+    groups = []
+    for members, pairs in group_by_similarity(_pairwise(queries, space, vectors), len(contents), threshold):
+        others = len(members) - 1
+        scores = (pairs.sum(axis=1) - np.diag(pairs)) / others
+        answers = [result(tracks[contents[m]], float(s), None) for m, s in zip(members, scores, strict=True)]
+        answers.sort(key=lambda r: (-r.score, r.path))
+        groups.append(VersionGroup(tuple(answers), float(scores.mean())))
+    return sorted(groups, key=lambda g: (-g.similarity, g.tracks[0].path))
+
+
+def default_threshold(space: Space) -> float:
+    """Similarity from which two tracks count as versions under a model."""
+    return DEFAULT_THRESHOLD if space.version_threshold is None else space.version_threshold
+
+
+def group_by_similarity(
+    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray], n: int, threshold: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Average-linkage groups of n things, without ever holding all n × n similarities.
+
+    Groups joined at a mean similarity of at least `threshold` have at least one pair that reaches it. So only the
+    connected components over such pairs can hold groups, and each is clustered by itself: the result is exact.
+
+    Args:
+        similarity: index arrays `(a,)`, `(b,)` → `(a, b)`.
+
+    Yields:
+        Members `(m,)` with m ≥ 2 and their pairwise similarities `(m, m)`.
+
+    >>> x = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+    >>> [members.tolist() for members, _ in group_by_similarity(lambda a, b: x[a] @ x[b].T, 3, 0.8)]
+    [[0, 1]]
+    """
+    everything = np.arange(n)
+    first, second = [], []
+    for start in range(0, n, BLOCK):
+        block = everything[start : start + BLOCK]
+        i, j = np.nonzero(similarity(block, everything) >= threshold)
+        near = block[i] != j
+        first.append(block[i][near])
+        second.append(j[near])
+    if not n:
+        return
+    rows, columns = np.concatenate(first), np.concatenate(second)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(n, n))
+    _, component = connected_components(graph, directed=False)
+    order = np.argsort(component, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(component[order])) + 1):
+        if len(members) < 2:
+            continue
+        pairs = similarity(members, members).astype(np.float64)
+        pairs = (pairs + pairs.T) / 2
+        top = float(pairs.max())
+        distances = top - pairs
+        np.fill_diagonal(distances, 0.0)
+        tree = linkage(squareform(distances, checks=False), "average")
+        label = fcluster(tree, top - threshold + 1e-9, "distance")
+        for which in np.unique(label):
+            chosen = np.flatnonzero(label == which)
+            if len(chosen) > 1:
+                yield members[chosen], pairs[np.ix_(chosen, chosen)]
+
+
+def _pairwise(queries: Queries, space: Space, vectors: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    if space.comparison == "cosine":
+        units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return lambda a, b: units[a] @ units[b].T
+
+    def by_model(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.stack([queries.scorer(space, vectors[i])(vectors[b]) for i in a])
+
+    return by_model
