@@ -27,13 +27,12 @@ def list_models(as_json: bool = typer.Option(False, "--json", help="Print the ca
     table = Table(box=None, pad_edge=False)
     for column in ("name", "good for", "dim", "window", "weights"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what it is")
     for name in registry.names():
         card = registry.card(name)
         weights = "bundled" if name in bundled else "yours" if card.features.get("learned", True) else "none"
-        about = card.description.split(". ")[0]
-        table.add_row(name, ", ".join(card.good_for), str(card.dim), f"{card.window:g} s", weights, about)
+        table.add_row(name, ", ".join(card.good_for), str(card.dim), f"{card.window:g} s", weights)
     Console().print(table)
+    Console().print("\n[dim]`ohrwurm models show NAME` prints a card with its measured results.[/dim]", highlight=False)
 
 
 @models.command()

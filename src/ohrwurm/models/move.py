@@ -23,7 +23,7 @@ from ohrwurm.models.registry import architecture
 FirstConvolution = Literal["auto", "direct", "fft"]
 ShortInput = Literal["raise", "repeat", "zeros"]
 PUBLISHED_CONVOLUTIONS = ((5, 1), (5, 20), (5, 1), (5, 13))  # (frames, dilation) of conv2 ... conv5
-FFT_FROM = 24  # frames of the first kernel from which the frequency domain is faster on a CPU
+FFT_FROM = 16  # frames of the first kernel from which the frequency domain is faster on a CPU
 
 
 def tile_pitch_classes(pitch_classes: Tensor) -> Tensor:

@@ -67,12 +67,15 @@ class Frontend(nn.Module):
         for i, (before, after, pool) in enumerate(zip([1, *channels], channels, pools, strict=False), start=1):
             self.add_module(f"layer{i}", ResidualBlock(before, after, pool))
         self.mix_type = mix_type
-        rows = n_mels
-        for frequency, _ in pools:
+        rows, self.shortest = n_mels, 1
+        for frequency, time in pools:
             rows //= frequency
+            self.shortest *= time
         self.fc = nn.Linear(channels[-1] * rows if mix_type == "cf" else channels[-1], attention_dim)
 
     def forward(self, mel: Tensor) -> Tensor:
+        if mel.shape[-1] < self.shortest:
+            raise ModelError(f"{mel.shape[-1]} mel frames; the model takes {self.shortest} or more: use longer windows")
         x = self.input_bn(mel.unsqueeze(1))  # (B, 1, F, T)
         for i in range(1, self.depth + 1):
             x = self.get_submodule(f"layer{i}")(x)  # (B, C, F', T')
@@ -161,10 +164,10 @@ class AudioTransformer(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         tokens = self.frontend(mel)  # (B, L, D)
         batch, length, _ = tokens.shape
-        if not 0 < length < self.pos_embedding.shape[1]:
+        if length >= self.pos_embedding.shape[1]:
             limit = self.pos_embedding.shape[1] - 1
             raise ModelError(
-                f"{mel.shape[-1]} mel frames make {length} tokens; the model takes 1 to {limit}: change the window"
+                f"{mel.shape[-1]} mel frames make {length} tokens; the model takes {limit}: use shorter windows"
             )
         x = torch.cat([self.cls_token.expand(batch, 1, -1), tokens], dim=1)
         return self.transformer(self.dropout(x + self.pos_embedding[:, : length + 1]))
