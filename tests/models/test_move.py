@@ -50,10 +50,11 @@ def test_true_transposition_changes_nothing_and_the_legacy_roll_does(published, 
     np.testing.assert_allclose(published(rolled).numpy(), golden["legacy_rolled"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("first", ["direct", "fft"])
-def test_training_output_statistics_and_gradients_match_the_published_code(move_golden, first) -> None:
+def test_training_output_statistics_and_gradients_match_the_published_code(move_golden) -> None:
+    """Direct convolution, as in the published code: batch norm over 3 songs magnifies float32 rounding too much for
+    another order of summation; that the frequency domain learns the same is shown in float64 below."""
     golden = move_golden["move_variants"]
-    model = move_golden.fill(MOVE(dim=int(golden["emb"]), first_convolution=first))
+    model = move_golden.fill(MOVE(dim=int(golden["emb"]), first_convolution="direct"))
     pcp = np.stack([move_golden.make.pcp23(int(seed), int(golden["T"])) for seed in golden["seeds"]])
     with torch.inference_mode():
         np.testing.assert_allclose(model(torch.from_numpy(pcp)).numpy(), golden["sum4_act3"], rtol=1e-4, atol=1e-5)
@@ -93,6 +94,19 @@ def test_frequency_domain_equals_direct_forward_and_backward(frames: int, kernel
         for direct, fft in zip(*results, strict=True):
             assert direct.shape == fft.shape
             assert (direct - fft).abs().max() <= tolerance * direct.abs().max()
+
+
+def test_whole_network_learns_the_same_through_the_frequency_domain() -> None:
+    pcp = tile_pitch_classes(torch.rand(4, 12, 130, dtype=torch.float64))
+    model = MOVE(**SMALL, first_convolution="direct").double()
+    gradients = []
+    for first in ("direct", "fft"):
+        model.first_convolution = first
+        model.zero_grad()
+        model(pcp).pow(3).sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+    for name, direct in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], direct, rtol=1e-9, atol=1e-9)
 
 
 @torch.inference_mode()
@@ -156,7 +170,7 @@ def test_version_encoder_of_a_waveform_is_move_of_its_pitch_classes(pitch: str) 
     waveform = torch.randn(2, 22050 * 6) * 0.1
     profile = encoder.features(waveform)
     assert profile.shape[:2] == (2, 12)
-    assert 0 <= profile.min()
+    assert profile.min() >= 0
     assert profile.max() <= 1
     assert torch.equal(encoder(waveform).pooled, encoder.encode_features(profile).pooled)
     assert {key.split(".")[0] for key in encoder.state_dict()} == {"move"} | (
