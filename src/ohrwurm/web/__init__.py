@@ -1,0 +1,1 @@
+"""Collection → HTTP API and page, for the person at this machine."""

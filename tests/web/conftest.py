@@ -1,0 +1,109 @@
+"""A small real collection: tones whose pitch is what the words of a tiny joint model mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from fastapi.testclient import TestClient
+from torch import Tensor
+
+from ohrwurm.collection import Collection
+from ohrwurm.models import registry
+from ohrwurm.models.base import Encoded, JointModel, ModelCard
+from ohrwurm.web.api import create_app
+
+RATE = 16000
+LOW, MIDDLE, HIGH = 200.0, 1000.0, 4000.0
+EDGES = (0.0, 500.0, 2000.0, 8000.0)  # Hz: what "low", "middle" and "high" mean
+VOCABULARY = {"low": (1.0, 0.0, 0.0), "middle": (0.0, 1.0, 0.0), "high": (0.0, 0.0, 1.0)}
+NAME = "tones-of-the-web-tests"
+
+
+class Tones(JointModel):
+    """Share of the amplitude in three bands; a text is the sum of its known words."""
+
+    def forward(self, waveform: Tensor) -> Encoded:
+        spectrum = torch.fft.rfft(waveform).abs()
+        frequency = torch.fft.rfftfreq(waveform.shape[-1], 1 / RATE)
+        bands = [spectrum[:, (frequency >= a) & (frequency < b)].square().sum(1) for a, b in pairwise(EDGES)]
+        return Encoded(torch.stack(bands, 1).sqrt() + 1e-6)
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        rows = [[VOCABULARY[w] for w in text.split() if w in VOCABULARY] or [(0.0, 0.0, 0.0)] for text in texts]
+        return torch.stack([torch.tensor(row).sum(0) for row in rows])
+
+
+def tone(*parts: tuple[float, float]) -> np.ndarray:
+    """(frequency, seconds) after one another."""
+    return np.concatenate([0.3 * np.sin(2 * np.pi * f * np.arange(int(s * RATE)) / RATE) for f, s in parts])
+
+
+@pytest.fixture(scope="session")
+def model() -> str:
+    """Name of the tiny joint model, registered once."""
+    if NAME not in registry._cards:
+        registry.architecture(NAME)(Tones)
+        registry.register_card(
+            ModelCard(
+                NAME,
+                NAME,
+                RATE,
+                2.0,
+                1.0,
+                3,
+                ("words", "sound", "versions"),
+                "Bands of tones.",
+                joint=True,
+                features={"learned": False},
+            )
+        )
+    return NAME
+
+
+@pytest.fixture(scope="session")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of tones in several formats; `turn.flac` is low for 8 s, then high."""
+    folder = tmp_path_factory.mktemp("music")
+    tagged = {
+        "turn.flac": ("The Turn", "Anna Ton", tone((LOW, 8), (HIGH, 6))),
+        "high.flac": ("High Water", "Anna Ton", tone((HIGH, 6))),
+    }
+    for name, (title, artist, samples) in tagged.items():
+        with soundfile.SoundFile(folder / name, "w", RATE, 1) as file:
+            file.title, file.artist, file.album = title, artist, "Sines"
+            file.write(samples)
+    soundfile.write(folder / "low.wav", tone((LOW, 6)), RATE)
+    soundfile.write(folder / "high again.ogg", tone((HIGH * 1.1, 6)), RATE)
+    stereo = np.stack([tone((MIDDLE, 5)), tone((MIDDLE * 1.5, 5))], 1)
+    soundfile.write(folder / "middle <b>&amp;.aiff", stereo, RATE)
+    (folder / "broken.mp3").write_bytes(b"not music at all")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collection(music: Path, model: str, tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """The folder, indexed for real."""
+    made = Collection(tmp_path_factory.mktemp("collection"))
+    made.index([music], models=[model], workers=1)
+    return made
+
+
+@pytest.fixture(scope="session")
+def client(collection: Collection) -> Iterator[TestClient]:
+    """A client of the application over the collection, started and stopped as a server would."""
+    app = create_app(collection, max_upload=1 << 20)
+    with TestClient(app, base_url="http://127.0.0.1:8765", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ids(client: TestClient) -> dict[str, str]:
+    """File name → track id."""
+    results = client.get("/api/search", params={"q": "high", "k": 50}).json()["results"]
+    return {Path(r["path"]).name: r["id"] for r in results}
