@@ -99,6 +99,8 @@ class ChromaCrossCorrelation(AudioEncoder):
 
     def similarity(self, query: Tensor, candidates: Tensor) -> Tensor:
         """Largest normalised cross-correlation over 12 keys, all lags and the tempos; `(dim,)`, `(n, dim)` → `(n,)`."""
+        if not len(candidates):
+            return candidates.new_zeros(0)
         size = (12, 2 * self.frames)  # circular over keys, zero-padded over time
         queries = torch.stack([self._at_tempo(query.reshape(12, -1), tempo) for tempo in self.tempos])
         queries = nn.functional.normalize(queries.flatten(1), dim=1, eps=1e-6).view(-1, 12, self.frames)
@@ -109,7 +111,7 @@ class ChromaCrossCorrelation(AudioEncoder):
             offered = torch.fft.rfft2(some, s=size)
             peaks = [torch.fft.irfft2(offered * one, s=size).amax(dim=(1, 2)) / lengths for one in asked]
             best.append(torch.stack(peaks).amax(0))
-        return torch.cat(best) if best else candidates.new_zeros(0)
+        return torch.cat(best)
 
     def _at_tempo(self, sequence: Tensor, tempo: float) -> Tensor:
         """The sequence `(12, frames)` played `tempo` times as fast, cut or zero-padded to the same length."""

@@ -72,7 +72,7 @@ def card(name: str | Path) -> ModelCard:
         file = folder / "config.json"
         try:
             return ModelCard.from_json(file.read_text(encoding="utf-8"))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ModelError(f"{file}: not a model card ({error}). Is {folder} a model folder?") from error
     _load_families()
     if str(name) not in _cards:

@@ -1,0 +1,221 @@
+"""Every model that can be named is walked here: card, family docstring, vectors, and a round trip through a folder."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ohrwurm.errors import ModelError
+from ohrwurm.models import registry
+from ohrwurm.models.base import AudioEncoder, JointModel, ModelCard
+from ohrwurm.models.ttmr import TTMR
+
+NAMES = registry.names()
+USES = {"words", "sound", "versions"}
+
+
+def on_hand(name: str) -> bool:
+    """Loads without a file of one's own. (The others are published, large ones: half a gigabyte to write.)"""
+    return name in registry.bundled() or not registry.card(name).features.get("learned", True)
+
+
+@cache
+def model_of(name: str) -> AudioEncoder:
+    """The model with its weights, or where they are not bundled, as built."""
+    torch.manual_seed(0)
+    return registry.load(name) if on_hand(name) else registry.build(registry.card(name))
+
+
+def noise(card: ModelCard, seconds: float, batch: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, round(seconds * card.sample_rate), generator=generator) * 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_says_all_that_the_pipeline_and_a_person_need(name: str) -> None:
+    card = registry.card(name)
+    assert card.name == name
+    assert card.description
+    assert card.licence
+    assert card.paper or card.source
+    assert set(card.good_for) <= USES
+    assert ("words" in card.good_for) <= card.joint
+    assert 8000 <= card.sample_rate <= 48000
+    assert 0 < card.hop <= card.window
+    assert card.minimum is None or 0 < card.minimum <= card.window
+    assert card.dim > 0
+    assert ModelCard.from_json(card.to_json()) == ModelCard.from_json(ModelCard.from_json(card.to_json()).to_json())
+    assert registry.readme(card).startswith(f"# {name}\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_family_and_class_are_documented(name: str) -> None:
+    model = model_of(name)
+    assert (sys.modules[type(model).__module__].__doc__ or "").strip()
+    assert ">>>" in (inspect.getdoc(type(model)) or ""), f"{type(model).__name__} has no runnable example"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_vectors_are_finite_deterministic_and_of_the_stated_size(name: str) -> None:
+    model = model_of(name)
+    assert not model.training
+    waveform = noise(model.card, model.card.window)
+    first, second = model(waveform), model(waveform)
+    assert first.pooled.shape == (1, model.card.dim)
+    assert first.pooled.dtype == torch.float32
+    assert torch.isfinite(first.pooled).all()
+    assert torch.equal(first.pooled, second.pooled)
+    assert first.frames is None or (first.frames.shape[0] == 1 and torch.isfinite(first.frames).all())
+    similarity = model.similarity(first.pooled[0], first.pooled)
+    assert similarity.shape == (1,)
+    assert similarity.item() == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_shortest_window_and_silence_have_finite_vectors(name: str) -> None:
+    model = model_of(name)
+    card = model.card
+    shortest = torch.zeros(2, round((card.minimum or card.window) * card.sample_rate))
+    shortest[1] = noise(card, shortest.shape[1] / card.sample_rate)[0]
+    encoded = model(shortest).pooled
+    assert encoded.shape == (2, card.dim)
+    assert torch.isfinite(encoded).all()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if registry.card(n).joint])
+@torch.inference_mode()
+def test_joint_models_put_text_beside_audio(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(name)
+    assert isinstance(model, JointModel)
+    if name not in registry.bundled():  # its tokeniser is not on this machine: what is asked is that this is said
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        model.text_encoder.tokenizer_name = "/nowhere"  # type: ignore[union-attr, assignment]
+        with pytest.raises(ModelError, match="tokeniser"):
+            model.encode_text(["piano"])
+        return
+    vectors = model.encode_text(["jazz piano", "angry heavy metal", ""])
+    assert vectors.shape == (3, model.card.dim)
+    assert torch.isfinite(vectors).all()
+    assert not torch.allclose(vectors[0], vectors[1])
+
+
+@pytest.mark.parametrize("name", [n if on_hand(n) else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
+@torch.inference_mode()
+def test_saved_model_comes_back_the_same(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    saved = registry.save(model, tmp_path / "model")
+    again = registry.load(saved)
+    ours, theirs = model.state_dict(), again.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert again.card.sha256 == registry.sha256(saved / "model.safetensors")
+    assert sorted(p.name for p in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    waveform = noise(model.card, model.card.window)
+    assert torch.equal(model(waveform).pooled, again(waveform).pooled)
+
+
+@pytest.mark.parametrize("name", registry.bundled())
+def test_bundled_weights_are_small_whole_and_measured(name: str) -> None:
+    folder = registry.WEIGHTS / name
+    card = registry.card(name)
+    assert card.sha256 == registry.sha256(folder / "model.safetensors")
+    assert (folder / "model.safetensors").stat().st_size <= 16 * 2**20
+    assert load_file(folder / "model.safetensors")
+    assert card.results, "a bundled model states what it achieves"
+    assert all({"data", "metric", "value"} <= result.keys() for result in card.results)
+
+
+@pytest.mark.parametrize("family", registry.FAMILIES)
+def test_every_family_registers_something(family: str) -> None:
+    module = importlib.import_module(f"ohrwurm.models.{family}")
+    assert any(builder.__module__ == module.__name__ for builder in registry._builders.values())
+
+
+LIGHT_TTMR = ModelCard(
+    name="light",
+    architecture="ttmr",
+    sample_rate=16000,
+    window=2.0,
+    hop=2.0,
+    dim=8,
+    good_for=("words", "sound"),
+    joint=True,
+    description="A light joint model.",
+    parameters={
+        "channels": [4, 4, 4, 4],
+        "n_mels": 32,
+        "attention_dim": 16,
+        "heads": 2,
+        "layers": 1,
+        "dim": 8,
+        "text": "static",
+        "text_dim": 8,
+        "text_parameters": {"size": 3, "vocabulary_bytes": 16},
+    },
+)
+
+
+def test_light_joint_model_comes_back_with_its_words(tmp_path: Path) -> None:
+    trained = TTMR(**{**LIGHT_TTMR.parameters, "text_parameters": {"vocabulary": ["jazz", "piano", "rock 90"]}}).eval()
+    assert trained.text_encoder.parameters_for_card == {"size": 3, "vocabulary_bytes": 18}  # type: ignore[union-attr]
+    parameters = {**LIGHT_TTMR.parameters, "text_parameters": trained.text_encoder.parameters_for_card}  # type: ignore[union-attr]
+    trained.card = ModelCard(**{**vars(LIGHT_TTMR), "parameters": parameters})
+    registry.save(trained, tmp_path / "light")
+    again = registry.load(tmp_path / "light")
+    assert isinstance(again, TTMR)
+    with torch.inference_mode():
+        assert torch.equal(again.encode_text(["jazz piano"]), trained.encode_text(["jazz piano"]))
+
+
+def test_card_and_changes_reach_the_provenance() -> None:
+    plain = registry.load("mel-statistics")
+    assert plain.card.provenance == registry.load("mel-statistics").card.provenance
+    assert plain.card.provenance != registry.load("mel-statistics", hop=5.0).card.provenance
+
+
+def test_model_without_its_weights_is_not_loaded() -> None:
+    with pytest.raises(ModelError, match=r"not bundled.*zenodo.*weights='best.pth'"):
+        registry.load("ttmr-contrastive-bert-stochastic")
+
+
+def test_published_weights_load_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`load(name, weights=...)` with the checkpoint as its trainer wrote it; a tiny card keeps it fast."""
+    card = ModelCard(**{**vars(LIGHT_TTMR), "parameters": {**LIGHT_TTMR.parameters, "text": "none"}})
+    monkeypatch.setitem(registry._cards, "light", ModelCard(**vars(card)))
+    monkeypatch.setitem(card.parameters, "text_parameters", {})
+    trained = registry.build(card)
+    state = {f"module.{k}": v for k, v in trained.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": state, "optimizer": {}}, tmp_path / "best.pth")
+    model = registry.load("light", weights=tmp_path / "best.pth")
+    assert model.card.sha256 == registry.sha256(tmp_path / "best.pth")
+    waveform = noise(card, 2.0)
+    with torch.inference_mode():
+        assert torch.equal(model(waveform).pooled, trained(waveform).pooled)
+
+
+def test_unknown_names_parameters_and_cards_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="mel-statistics"):
+        registry.load("mel-statistic")
+    with pytest.raises(ModelError, match="unknown architecture"):
+        registry.build(ModelCard(**{**vars(LIGHT_TTMR), "architecture": "vgg"}))
+    with pytest.raises(ModelError, match="do not fit 'ttmr'"):
+        registry.build(ModelCard(**{**vars(LIGHT_TTMR), "parameters": {"chanels": 3}}))
+    with pytest.raises(ModelError, match=r"no weights at .*none\.pth"):
+        registry.load("mel-statistics", weights=tmp_path / "none.pth")
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ModelError, match="not a model card"):
+        registry.load(tmp_path)
+
+
+def test_describe_is_json_of_all_cards() -> None:
+    assert [entry["name"] for entry in json.loads(registry.describe())] == NAMES
