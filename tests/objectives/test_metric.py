@@ -25,7 +25,7 @@ def test_triplet_loss_equals_published(golden, case: str, strategy: int) -> None
         uniform=list(noise),
     )
     loss.backward()
-    assert float(loss) == pytest.approx(float(g[f"{case}_ms{strategy}_loss64"]), rel=1e-9)
+    assert loss.item() == pytest.approx(float(g[f"{case}_ms{strategy}_loss64"]), rel=1e-9)
     np.testing.assert_allclose(embedding.grad, g[f"{case}_ms{strategy}_grad64"], rtol=1e-9, atol=1e-12)
 
 
@@ -82,7 +82,7 @@ def test_proxy_losses_equal_published(golden, case: str, name: str) -> None:
     loss_of = {"normsoftmax": normalized_softmax, "proxynca": proxy_nca}[name]
     loss = loss_of(embedding, torch.from_numpy(g[f"{case}_labels"]).long(), proxies)
     loss.backward()
-    assert float(loss) == pytest.approx(float(g[f"{case}_{name}_loss64"]), rel=1e-9)
+    assert loss.item() == pytest.approx(float(g[f"{case}_{name}_loss64"]), rel=1e-9)
     np.testing.assert_allclose(embedding.grad, g[f"{case}_{name}_grad_emb64"], rtol=1e-6, atol=1e-9)
     key = f"{case}_{name}_grad_proxies"
     if f"{key}64" in g.files:

@@ -35,7 +35,7 @@ def clip_loss(audio: Tensor, text: Tensor, logit_scale: Tensor, largest: float =
         The mean of both directions' losses, a scalar.
 
     Source: Radford et al., "Learning transferable visual models from natural language supervision", 2021, figure 3;
-    for music Doh et al., "Toward universal text-to-music retrieval", 2023, section 3.3.
+    for music Doh et al., "Toward universal text-to-music retrieval", 2023.
 
     >>> vectors = torch.eye(4)
     >>> round(float(clip_loss(vectors, vectors, torch.tensor(4.0))), 4)

@@ -36,7 +36,7 @@ def distance_distillation(student: Tensor, teacher: Tensor) -> Tensor:
         teacher: `(batch, teacher dim)`; no gradient flows to it.
 
     Source: Yesiler, Serrà, Gómez, "Less is more: faster and better music version identification with embedding
-    distillation", 2020, section 2 (distance-based distillation); after the relational distillation of Park et al., 2019.
+    distillation", 2020 (there "distance-based"); after the relational distillation of Park et al., 2019.
     """
     count = len(student)
     difference = (squared_distances(student) - squared_distances(teacher.detach())).abs()

@@ -1,6 +1,6 @@
 """Metric learning over works: triplets mined in the batch, and proxies that stand for a work each.
 
-Equation numbers of the papers: MOVE (Yesiler, Serrà, Gómez 2020, "Accurate and scalable version identification using
+Papers: MOVE (Yesiler, Serrà, Gómez 2020, "Accurate and scalable version identification using
 musically-motivated embeddings") for the triplet loss, Re-MOVE (2020, "Less is more: faster and better music version
 identification with embedding distillation") for the proxies.
 """

@@ -1,0 +1,222 @@
+"""What `retrieval` and `versions` share: statistics of where the relevant items of a query stand.
+
+**Ties.** Items of equal score have no order. Every statistic here is its expectation over all orders of the tied
+items, in closed form (McSherry and Najork, "Computing information retrieval performance measures efficiently in the
+presence of tied scores", 2008). Results therefore do not depend on the order of the items, and the chance level is
+simply the case in which all items are tied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+CELLS = 4_000_000  # of a block of rows, so that memory does not grow with the square of the collection
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Statistics of each query, arrays `(queries,)`; NaN for a query without a relevant item.
+
+    Attributes:
+        relevant: number of its relevant items.
+        first: 0-based rank of the first relevant item.
+        reciprocal: 1 / (first + 1).
+        average_precision: over the whole ranking.
+        average_precision_at: of the first k, divided by the largest number of relevant items k can hold.
+        any_at: probability that at least one relevant item is among the first k (1 or 0 without ties).
+        count_at: number of relevant items among the first k.
+    """
+
+    relevant: NDArray[np.int64]
+    first: Floats
+    reciprocal: Floats
+    average_precision: Floats
+    average_precision_at: dict[int, Floats]
+    any_at: dict[int, Floats]
+    count_at: dict[int, Floats]
+
+
+def standing(
+    scores: Floats,
+    relevant: Callable[[slice], NDArray[np.bool_]],
+    ks: Sequence[int],
+    *,
+    exclude_self: bool = False,
+) -> Standing:
+    """Statistics of every row of `scores (queries, items)`, higher is nearer.
+
+    Args:
+        relevant: gives the relevance `(rows, items)` of a slice of the queries; made block by block, so that a
+            collection of 15,000 needs no matrix of its own for it.
+        ks: cut-offs of the statistics at k.
+        exclude_self: item i is left out of query i's ranking.
+    """
+    queries, items = scores.shape
+    made = Standing(
+        relevant=np.zeros(queries, np.int64),
+        first=np.full(queries, np.nan),
+        reciprocal=np.full(queries, np.nan),
+        average_precision=np.full(queries, np.nan),
+        average_precision_at={k: np.full(queries, np.nan) for k in ks},
+        any_at={k: np.full(queries, np.nan) for k in ks},
+        count_at={k: np.full(queries, np.nan) for k in ks},
+    )
+    if items == 0:
+        return made
+    for rows in _blocks(queries, items):
+        block = np.array(scores[rows], dtype=np.result_type(scores, np.float32))
+        truth = relevant(rows)
+        if exclude_self:
+            own = np.arange(queries)[rows]
+            block[np.arange(len(own)), own] = -np.inf  # behind everything finite
+            truth = truth.copy()
+            truth[np.arange(len(own)), own] = False
+        _fill(made, rows, block, truth, ks)
+    return made
+
+
+def _blocks(queries: int, items: int) -> Iterator[slice]:
+    size = max(1, CELLS // items)
+    for start in range(0, queries, size):
+        yield slice(start, min(start + size, queries))
+
+
+def _fill(made: Standing, rows: slice, scores: Floats, truth: NDArray[np.bool_], ks: Sequence[int]) -> None:
+    order = np.argsort(-scores, axis=1)
+    scores = np.take_along_axis(scores, order, 1)
+    hit = np.take_along_axis(truth, order, 1)
+    items = scores.shape[1]
+    total = hit.sum(1)
+    position = np.arange(items)
+
+    # Each position belongs to a group of `tied` equal scores that starts at `start` and holds `inside` relevant items,
+    # with `before` relevant items in front of it.
+    cumulated = np.concatenate([np.zeros((len(hit), 1), np.int64), np.cumsum(hit, 1)], 1)
+    changes = scores[:, 1:] != scores[:, :-1]
+    if changes.all():
+        start, end = position[None], position[None] + 1
+        inside, before, tied = hit.astype(np.int64), cumulated[:, :-1], np.ones((1, items), np.int64)
+    else:
+        edge = np.ones((len(hit), 1), bool)
+        start = np.maximum.accumulate(np.where(np.concatenate([edge, changes], 1), position, 0), 1)
+        last = np.where(np.concatenate([changes, edge], 1), position + 1, items)
+        end = np.minimum.accumulate(last[:, ::-1], 1)[:, ::-1]
+        before = np.take_along_axis(cumulated, start, 1)
+        inside = np.take_along_axis(cumulated, end, 1) - before
+        tied = end - start
+
+    share = inside / tied  # probability that this position holds a relevant item
+    # ... and, if it does, the expected number of relevant items up to and including it
+    up_to = before + 1 + (position - start) * (inside - 1) / np.maximum(tied - 1, 1)
+    precision = np.cumsum(share * up_to / (position + 1), 1)
+
+    some = total > 0
+    made.relevant[rows] = total
+    made.average_precision[rows] = np.divide(precision[:, -1], total, out=np.full(len(hit), np.nan), where=some)
+    counts = np.cumsum(share, 1)
+    for k in ks:
+        at = min(k, items) - 1
+        most = np.minimum(total, k)
+        made.average_precision_at[k][rows] = np.divide(
+            precision[:, at], most, out=np.full(len(hit), np.nan), where=some
+        )
+        made.count_at[k][rows] = np.where(some, counts[:, at], np.nan)
+
+    shape = hit.shape
+    leading = hit.argmax(1)
+    groups = [np.broadcast_to(a, shape)[np.arange(shape[0]), leading] for a in (start, tied, inside)]
+    for row in np.flatnonzero(some):
+        ahead, equal, good = (int(g[row]) for g in groups)
+        query = rows.start + int(row)
+        made.first[query], made.reciprocal[query] = first_rank(ahead, equal, good)
+        for k in ks:
+            made.any_at[k][query] = found_within(k, ahead, equal, good)
+
+
+def first_rank(ahead: int, tied: int, relevant: int) -> tuple[float, float]:
+    """Expected 0-based rank of the first relevant item, and expected 1 / (rank + 1).
+
+    `ahead` items stand before a group of `tied` equal ones, of which `relevant` (at least one) are relevant.
+
+    >>> first_rank(3, 1, 1)
+    (3.0, 0.25)
+    >>> first_rank(0, 2, 1)
+    (0.5, 0.75)
+    """
+    if tied == 1:
+        return float(ahead), 1 / (ahead + 1)
+    missing = _missing(tied, relevant)
+    probability = missing[:-1] - missing[1:]  # that the first relevant item is the j-th of the group
+    j = np.arange(len(probability))
+    return ahead + (tied - relevant) / (relevant + 1), float((probability / (ahead + 1 + j)).sum())
+
+
+def found_within(k: int, ahead: int, tied: int, relevant: int) -> float:
+    """Probability that a relevant item is among the first k; arguments as in `first_rank`.
+
+    >>> found_within(1, 0, 4, 1)
+    0.25
+    """
+    if k <= ahead:
+        return 0.0
+    if tied == 1:
+        return 1.0
+    missing = _missing(tied, relevant)
+    return 1.0 - float(missing[min(k - ahead, len(missing) - 1)])
+
+
+@lru_cache(maxsize=4096)
+def _missing(tied: int, relevant: int) -> Floats:
+    """Probability that none of the first j items of a random order is relevant, j = 0 .. tied - relevant + 1."""
+    j = np.arange(tied - relevant + 1)
+    return np.concatenate([[1.0], np.cumprod((tied - relevant - j) / (tied - j))])
+
+
+def chance_standing(items: Sequence[int], relevant: Sequence[int], ks: Sequence[int]) -> Standing:
+    """Statistics under a random ranking: each query has all its `items` tied, `relevant` of them relevant."""
+    n, r = np.asarray(items, np.int64), np.asarray(relevant, np.int64)
+    pairs, inverse = np.unique(np.stack([n, r], 1).reshape(-1, 2), axis=0, return_inverse=True)
+    columns: dict[object, list[float]] = {}
+    for size, good in pairs.tolist():
+        for name, value in _chance(size, good, ks).items():
+            columns.setdefault(name, []).append(value)
+    inverse = inverse.reshape(-1)
+    spread = {name: np.asarray(values)[inverse] for name, values in columns.items()}
+
+    def column(*name: object) -> Floats:
+        return spread[name] if spread else np.zeros(0)
+
+    return Standing(
+        relevant=r,
+        first=column("first"),
+        reciprocal=column("reciprocal"),
+        average_precision=column("ap"),
+        average_precision_at={k: column("ap", k) for k in ks},
+        any_at={k: column("any", k) for k in ks},
+        count_at={k: column("count", k) for k in ks},
+    )
+
+
+def _chance(items: int, relevant: int, ks: Sequence[int]) -> dict[tuple[object, ...], float]:
+    if relevant == 0:
+        names = [("first",), ("reciprocal",), ("ap",), *((n, k) for n in ("ap", "any", "count") for k in ks)]
+        return dict.fromkeys(names, float("nan"))
+    first, reciprocal = first_rank(0, items, relevant)
+    rank = np.arange(1, items + 1)
+    precision = np.cumsum(relevant / items * (1 + (rank - 1) * (relevant - 1) / max(items - 1, 1)) / rank)
+    found: dict[tuple[object, ...], float] = {
+        ("first",): first,
+        ("reciprocal",): reciprocal,
+        ("ap",): float(precision[-1]) / relevant,
+    }
+    for k in ks:
+        found["ap", k] = float(precision[min(k, items) - 1]) / min(k, relevant)
+        found["any", k] = found_within(k, 0, items, relevant)
+        found["count", k] = min(k, items) * relevant / items
+    return found
