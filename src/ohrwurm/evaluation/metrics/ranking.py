@@ -88,55 +88,59 @@ def _blocks(queries: int, items: int) -> Iterator[slice]:
 
 
 def _fill(made: Standing, rows: slice, scores: Floats, truth: NDArray[np.bool_], ks: Sequence[int]) -> None:
-    order = np.argsort(-scores, axis=1)
-    scores = np.take_along_axis(scores, order, 1)
-    hit = np.take_along_axis(truth, order, 1)
-    items = scores.shape[1]
-    total = hit.sum(1)
-    position = np.arange(items)
+    """Write the statistics of a block of rows. Only the relevant items' places are looked up, in sorted scores."""
+    query, item = np.nonzero(truth)
+    if len(query) == 0:
+        return
+    value = scores[query, item]
+    by_rank = np.lexsort((-value, query))
+    query, value = query[by_rank], value[by_rank]
 
-    # Each position belongs to a group of `tied` equal scores that starts at `start` and holds `inside` relevant items,
-    # with `before` relevant items in front of it.
-    cumulated = np.concatenate([np.zeros((len(hit), 1), np.int64), np.cumsum(hit, 1)], 1)
-    changes = scores[:, 1:] != scores[:, :-1]
-    if changes.all():
-        start, end = position[None], position[None] + 1
-        inside, before, tied = hit.astype(np.int64), cumulated[:, :-1], np.ones((1, items), np.int64)
-    else:
-        edge = np.ones((len(hit), 1), bool)
-        start = np.maximum.accumulate(np.where(np.concatenate([edge, changes], 1), position, 0), 1)
-        last = np.where(np.concatenate([changes, edge], 1), position + 1, items)
-        end = np.minimum.accumulate(last[:, ::-1], 1)[:, ::-1]
-        before = np.take_along_axis(cumulated, start, 1)
-        inside = np.take_along_axis(cumulated, end, 1) - before
-        tied = end - start
+    # Relevant items of one query with one score form a group: `inside` of the `tied` items with that score, with
+    # `ahead` items of a higher score, of which `before` are relevant.
+    opens = np.append(True, (query[1:] != query[:-1]) | (value[1:] != value[:-1]))
+    index = np.flatnonzero(opens)
+    query, value = query[index], value[index]
+    inside = np.diff(index, append=len(opens))
+    edges = np.searchsorted(query, np.arange(len(scores) + 1))  # groups of each row
+    before = np.cumsum(inside) - inside
+    before -= before[edges[query]]
+    ahead, tied = np.empty_like(query), np.empty_like(query)
+    ascending = np.sort(scores, axis=1)
+    for row in range(len(scores)):
+        own = slice(edges[row], edges[row + 1])
+        above = np.searchsorted(ascending[row], value[own], "right")
+        ahead[own] = scores.shape[1] - above
+        tied[own] = above - np.searchsorted(ascending[row], value[own], "left")
 
-    share = inside / tied  # probability that this position holds a relevant item
-    # ... and, if it does, the expected number of relevant items up to and including it
-    up_to = before + 1 + (position - start) * (inside - 1) / np.maximum(tied - 1, 1)
-    precision = np.cumsum(share * up_to / (position + 1), 1)
-
-    some = total > 0
+    count = len(scores)
+    total = np.bincount(query, inside, count).astype(np.int64)
+    some = np.flatnonzero(total)
+    at = some + rows.start
     made.relevant[rows] = total
-    made.average_precision[rows] = np.divide(precision[:, -1], total, out=np.full(len(hit), np.nan), where=some)
-    counts = np.cumsum(share, 1)
-    for k in ks:
-        at = min(k, items) - 1
-        most = np.minimum(total, k)
-        made.average_precision_at[k][rows] = np.divide(
-            precision[:, at], most, out=np.full(len(hit), np.nan), where=some
-        )
-        made.count_at[k][rows] = np.where(some, counts[:, at], np.nan)
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, scores.shape[1] + 1))])
 
-    shape = hit.shape
-    leading = hit.argmax(1)
-    groups = [np.broadcast_to(a, shape)[np.arange(shape[0]), leading] for a in (start, tied, inside)]
-    for row in np.flatnonzero(some):
-        ahead, equal, good = (int(g[row]) for g in groups)
-        query = rows.start + int(row)
-        made.first[query], made.reciprocal[query] = first_rank(ahead, equal, good)
+    def precision_sum(k: int) -> Floats:
+        """Expected sum of the precisions at the relevant items among the first k, of each row."""
+        reach = np.clip(k - ahead, 0, tied)
+        # With probability inside / tied, the i-th of the group is relevant; then (i - 1)(inside - 1) / (tied - 1) of
+        # the group's relevant items are expected before it. Sums of 1 / (ahead + i) and (i - 1) / (ahead + i):
+        first = np.where(tied == 1, (reach > 0) / (ahead + 1), harmonic[ahead + reach] - harmonic[ahead])
+        second = reach - (ahead + 1) * first
+        each = inside / tied * ((before + 1) * first + (inside - 1) / np.maximum(tied - 1, 1) * second)
+        return np.bincount(query, each, count)[some].astype(np.float64)
+
+    made.average_precision[at] = precision_sum(scores.shape[1]) / total[some]
+    for k in ks:
+        made.average_precision_at[k][at] = precision_sum(k) / np.minimum(total[some], k)
+        made.count_at[k][at] = np.bincount(query, inside / tied * np.clip(k - ahead, 0, tied), count)[some]
+
+    for row in some.tolist():
+        group = edges[row]
+        place = int(ahead[group]), int(tied[group]), int(inside[group])
+        made.first[rows.start + row], made.reciprocal[rows.start + row] = first_rank(*place)
         for k in ks:
-            made.any_at[k][query] = found_within(k, ahead, equal, good)
+            made.any_at[k][rows.start + row] = found_within(k, *place)
 
 
 def first_rank(ahead: int, tied: int, relevant: int) -> tuple[float, float]:
