@@ -7,7 +7,7 @@ holds, which neither library promises by itself. Measured on libsndfile 1.2.2 an
   soundfile is wrong by up to 0.7 of full scale in MP3 below 64 kbit/s and in Vorbis. We go back one second.
 * FFmpeg reports time stamps in milliseconds in WebM and ASF. They are snapped to the codec's frame grid; a container
   or codec without such a grid (Vorbis in WebM, raw AAC) is decoded from its start up to the end of the segment.
-* AAC and AC-3 fill noisy bands from a generator whose state depends on all frames since the decoder was opened. We
+* AAC, AC-3 and WMA fill noisy bands from a generator whose state depends on all frames since the decoder was opened. We
   open a fresh decoder every `STRETCH` seconds, in full decodes too, so that every read hears the same noise.
 """
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PREROLL = 1.0  # seconds decoded and thrown away before a segment
 STRETCH = 60  # seconds between fresh decoders for codecs with a noise generator
+MARGIN = 0.5  # seconds that may be missing at the end: containers round, and count priming or not
 RATES = (1_000, 768_000)  # Hz; anything else in a header is damage, not audio
 MAX_CHANNELS = 64
 
@@ -52,7 +53,7 @@ GRID = {
     "ac3": 0,
     "eac3": 0,
 }
-NOISY = ("aac", "ac3", "eac3")
+NOISY = ("aac", "ac3", "eac3", "wmav1", "wmav2")
 LOSSLESS = ("alac", "flac")
 
 
@@ -273,31 +274,34 @@ class AvReader:
     def _spans(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         """Samples `start` to `stop`, from a fresh decoder at every stretch where the codec makes noise."""
         if not self._seekable:
-            yield from self._run(0, start, stop)
+            yield from self._run(0, start, stop, stop)
             return
         if self.info.codec not in NOISY:
-            yield from self._run(start, start, stop)
+            yield from self._run(start, start, stop, stop)
             return
         length = STRETCH * self.info.sample_rate
         while stop is None or start < stop:
             origin = start - start % length
             end = origin + length if stop is None else min(origin + length, stop)
             produced = 0
-            for piece in self._run(origin, start, end):
+            for piece in self._run(origin, start, end, stop):
                 produced += piece.shape[1]
                 yield piece
             start += produced
-            if start < end:  # the file ended
+            if start != end:  # the file ended, or one decoder went through to `stop`
                 return
 
-    def _run(self, origin: int, start: int, stop: int | None) -> Iterator[np.ndarray]:
-        """Samples `start` to `stop` from one decoder, which starts to listen before `origin`."""
+    def _run(self, origin: int, start: int, stop: int | None, fallback_stop: int | None) -> Iterator[np.ndarray]:
+        """Samples `start` to `stop` from one decoder, which starts to listen before `origin`.
+
+        Where it cannot start there, from one that starts at the beginning and then goes on to `fallback_stop`.
+        """
         with self._open() as container:
             position, frames = self._sought(container, origin)
             if position is None:
                 self.flags.add("from-start")
                 container.close()
-                yield from self._run(0, start, stop)
+                yield from self._run(0, start, fallback_stop, fallback_stop)
                 return
             for frame in frames:
                 if frame.shape[1] == 0:
@@ -309,6 +313,8 @@ class AvReader:
                     yield frame[:, left:right]
                 if stop is not None and position >= stop:
                     return
+            if self._seekable and position < (self.info.samples or 0) - round(MARGIN * self.info.sample_rate):
+                self.flags.add("truncated")
 
     def _sought(self, container: av.container.InputContainer, origin: int) -> tuple[int | None, Iterator[np.ndarray]]:
         """The index of the first sample of the frames that follow a seek to before `origin`, and the frames.

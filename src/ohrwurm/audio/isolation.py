@@ -4,7 +4,7 @@ Decoders are large C libraries that meet whatever lies on a disk. Here one child
 imports numpy, soxr, soundfile and av, never torch, and is up in a fraction of a second. A file that crashes it, hangs
 it or makes it eat memory costs that file only: the child is killed, `AudioError` says why, and the next file gets a
 fresh child. One decode feeds all asked sample rates. The pipe holds the child back when the reader is slow, so memory
-is constant in the length of a file: over ten hours of 8 kHz WAV the child held at most 37 MB, the reader no more than
+is constant in the length of a file: over ten hours of 8 kHz WAV the child held at most 39 MB, the reader no more than
 for a short file.
 """
 
