@@ -302,22 +302,21 @@ def _print_table(results: Any, title: str | None = None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console()
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name, options in (
-        ("#", {"justify": "right"}),
-        ("score", {"justify": "right"}),
-        ("at", {"justify": "right"}),
-        ("title", {"overflow": "fold"}),
-        ("artist", {"overflow": "ellipsis"}),
-        ("id", {"style": "dim"}),
-        ("file", {"overflow": "ellipsis", "no_wrap": True, "style": "dim"}),
-    ):
-        table.add_column(name, **options)
+    for name in ("#", "score", "at"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("title", no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column("artist", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("id", no_wrap=True, style="dim")
+    wide = console.width >= 120
+    if wide:
+        table.add_column("file", no_wrap=True, overflow="ellipsis", style="dim", ratio=3)
     for rank, r in enumerate(results, 1):
         at = "" if r.position is None else _clock(r.position)
-        name = Path(r.path).name
-        table.add_row(str(rank), f"{r.score:.3f}", at, escape(r.title), escape(r.artist), r.id, escape(name))
-    Console().print(table)
+        row = [str(rank), f"{r.score:.3f}", at, escape(r.title), escape(r.artist), r.id]
+        table.add_row(*row, *([escape(Path(r.path).name)] if wide else []))
+    console.print(table)
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Embedding many files on this machine: decoders in child processes, models in one place, one writer.
 
 Every worker thread owns one isolated decoder and pulls files from a shared list; while one waits for its decoder, the
-others compute (torch leaves Python's lock while it does). All share the same models. Results pass a bounded queue to
+others compute (torch leaves Python's lock while it does). All share the same models, whose `forward` keeps no state.
+Results pass a bounded queue to
 the caller, who commits them, so that memory does not grow with the number of files.
 """
 
@@ -15,14 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ohrwurm.audio.isolation import Decoder, Limits
 from ohrwurm.collection.plan import Work, failure_of
 from ohrwurm.collection.records import Failure
 from ohrwurm.embedding import FileEmbedding, embed_file
-from ohrwurm.errors import AudioError, OhrwurmError
+from ohrwurm.errors import AudioError, ModelError, OhrwurmError
 
 if TYPE_CHECKING:
     from ohrwurm.models.base import AudioEncoder
@@ -61,7 +61,7 @@ def run_local(
         workers: files at a time; vectors do not depend on it.
 
     Raises:
-        OhrwurmError: not about one file (e.g. a model that does not fit its card).
+        OhrwurmError: not about one file (e.g. no decoder starts).
     """
     count = max(1, min(workers or default_workers(), len(works)))
     waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
@@ -111,12 +111,11 @@ def embed_work(work: Work, models: dict[str, AudioEncoder], decoder: Decoder, ba
     try:
         chosen = [models[name] for name in work.models]
         embeddings = embed_file(work.path, chosen, decoder=decoder, batch_size=batch_size)
-        for embedding in embeddings:
-            if not (np.isfinite(embedding.vector).all() and np.isfinite(embedding.windows).all()):
-                raise AudioError(work.path, "not-finite", f"{embedding.provenance} gave NaN or infinity")
         return Done(work, tuple(embeddings))
     except AudioError as error:
         return failed(work, error.reason, error.detail)
+    except ModelError as error:  # not a number, or not the promised shape; the other files may do
+        return failed(work, "model", str(error))
     except OhrwurmError:
         raise
     except MemoryError:

@@ -9,8 +9,6 @@ import numpy as np
 from ohrwurm.collection.records import Result, Space, Track
 from ohrwurm.collection.store import Store
 
-# Digital silence has no content to match; it would answer any query by chance.
-LISTED = "status = 'present' AND flags NOT LIKE '%silent%'"
 FEW = 1000  # so many candidates are searched directly; more are searched around
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # (n, D) → (n,), higher is nearer
@@ -27,11 +25,10 @@ def best_by_cosine(
         where: SQL condition over the metadata of tracks.
         exclude: contents that are no answer (the query itself).
     """
-    condition = f"({where}) AND {LISTED}" if where else LISTED
     norm = float(np.linalg.norm(query))
     few: set[str] = set()
     if where:
-        few = store.contents_where(condition)
+        few = store.listed_contents(where)
         if not few:
             return []
         few = few if len(few) <= FEW else set()
@@ -39,7 +36,7 @@ def best_by_cosine(
     limit = k + len(exclude) + 20
     while True:
         hits = [(c, s) for c, s in store.nearest(space, query, limit, few) if c not in exclude]
-        tracks = by_content(store.tracks_of([c for c, _ in hits], condition))
+        tracks = by_content(store.tracks_of([c for c, _ in hits], where))
         kept = [(c, s * norm) for c, s in hits if c in tracks][:k]
         if len(kept) == k or len(hits) + len(exclude) < limit:
             break
@@ -52,8 +49,7 @@ def best_by_scorer(
     store: Store, space: Space, scorer: Scorer, k: int, *, where: str = "", exclude: Collection[str] = ()
 ) -> list[Result]:
     """As `best_by_cosine` for a similarity that only the model itself knows; looks at every vector."""
-    condition = f"({where}) AND {LISTED}" if where else LISTED
-    tracks = by_content(store.tracks(condition))
+    tracks = by_content(store.tracks(where))
     contents, vectors = store.all_vectors(space)
     keep = [i for i, c in enumerate(contents) if c in tracks and c not in exclude]
     if not keep:
@@ -92,8 +88,8 @@ def result(tracks: list[Track], score: float, position: float | None) -> Result:
 
 
 def by_content(tracks: list[Track]) -> dict[str, list[Track]]:
-    """Tracks grouped by content: the copies of one file together."""
+    """Tracks that may be an answer, grouped by content: the copies of one file together."""
     grouped: dict[str, list[Track]] = {}
-    for track in tracks:
+    for track in filter(lambda t: t.listed, tracks):
         grouped.setdefault(track.content, []).append(track)
     return grouped

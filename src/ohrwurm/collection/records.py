@@ -43,13 +43,18 @@ class Track:
         """Short stable name of the content: does not change when the file is moved or renamed."""
         return self.content[:ID_LENGTH]
 
+    @property
+    def listed(self) -> bool:
+        """Whether it may be an answer: it is there, and not silent (silence would answer any query by chance)."""
+        return self.status == "present" and "silent" not in self.flags
+
 
 @dataclass(frozen=True)
 class Failure:
     """A file that could not be indexed, and why.
 
-    `reason` is one of the short words of `AudioError`, or ``model`` (the model failed on it), ``not-finite``
-    or ``name`` (the file name is not valid Unicode).
+    `reason` is one of the short words of `AudioError`, ``model`` (a model failed on it), or ``name`` (the file name is
+    not valid Unicode).
     """
 
     path: str

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ohrwurm.collection.records import Failure, Space, Track
 from ohrwurm.errors import CollectionError, ProvenanceError
@@ -180,7 +181,7 @@ class Store:
         """Tracks with one of these contents."""
         found: list[Track] = []
         for chunk in _chunks(contents):
-            found += self.tracks(f"({where}) AND {_among('content', chunk)}" if where else _among("content", chunk))
+            found += self.tracks(f"{_among('content', chunk)} AND ({where})" if where else _among("content", chunk))
         return found
 
     def tracks_at(self, paths: Iterable[str]) -> list[Track]:
@@ -190,6 +191,13 @@ class Store:
     def contents_where(self, where: str) -> set[str]:
         """Contents of the tracks that fulfil a condition."""
         return set(self._read("tracks", ["content"], where)["content"].to_pylist())
+
+    def listed_contents(self, where: str) -> set[str]:
+        """Contents of the tracks that fulfil a condition and may be an answer (`Track.listed`)."""
+        rows = self._read("tracks", ["content", "status", "flags"], where)
+        present = pc.equal(rows["status"], "present")
+        silent = pc.match_substring(rows["flags"], "silent")
+        return set(rows["content"].filter(pc.and_(present, pc.invert(silent))).to_pylist())
 
     def failures(self) -> list[Failure]:
         """Files that could not be indexed, by path."""

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from ohrwurm.collection.queries import Queries, unit
-from ohrwurm.collection.ranking import LISTED, best_by_cosine, best_by_scorer, by_content, result
+from ohrwurm.collection.ranking import best_by_cosine, best_by_scorer, by_content, result
 from ohrwurm.collection.records import Result, Space
 
 # For a model whose card states no `version_threshold` among its features: high, so that groups are few and sure.
@@ -64,7 +64,7 @@ def version_groups(
     space = queries.space_for("versions", model)
     if threshold is None:
         threshold = default_threshold(space)
-    tracks = by_content(queries.store.tracks(f"({where}) AND {LISTED}" if where else LISTED))
+    tracks = by_content(queries.store.tracks(where))
     contents, vectors = queries.store.all_vectors(space)
     keep = [i for i, c in enumerate(contents) if c in tracks]
     contents, vectors = [contents[i] for i in keep], vectors[keep]
