@@ -32,7 +32,7 @@ class Tones(JointModel):
         spectrum = torch.fft.rfft(waveform).abs()
         frequency = torch.fft.rfftfreq(waveform.shape[-1], 1 / RATE)
         bands = [spectrum[:, (frequency >= a) & (frequency < b)].square().sum(1) for a, b in pairwise(EDGES)]
-        return Encoded(torch.stack(bands, 1).sqrt() + 1e-6)
+        return Encoded(torch.stack(bands, 1).sqrt())
 
     def encode_text(self, texts: list[str]) -> Tensor:
         rows = [[VOCABULARY[w] for w in text.split() if w in VOCABULARY] or [(0.0, 0.0, 0.0)] for text in texts]

@@ -74,6 +74,12 @@ def test_track_and_status(client: TestClient, ids: dict[str, str], model: str) -
     assert [(m["name"], "words" in m["good_for"]) for m in status["models"]] == [(model, True)]
 
 
+def test_some_tracks_to_start_from(client: TestClient, ids: dict[str, str]) -> None:
+    found = client.get("/api/tracks", params={"k": 3}).json()["results"]
+    assert len({t["id"] for t in found} & set(ids.values())) == 3
+    assert {t["id"] for t in client.get("/api/tracks?k=100").json()["results"]} == set(ids.values())
+
+
 @pytest.mark.parametrize(
     "path, status, hint",
     [
@@ -221,6 +227,13 @@ def test_uploads_that_cannot_be_used_say_so(client: TestClient) -> None:
     assert client.post("/api/search-by-file", content=b"").status_code == 400
 
 
+def test_a_silent_upload_is_told_by_its_own_name(client: TestClient) -> None:
+    answer = upload(client, np.zeros(32000), name="hush.wav")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("hush.wav: nothing to compare with")
+    assert tempfile.gettempdir() not in answer.text
+
+
 def test_an_upload_is_bounded_whatever_it_announces(client: TestClient) -> None:
     def endless():  # chunked: no Content-Length
         for _ in range(64):
@@ -269,6 +282,7 @@ def test_every_answer_is_guarded_and_none_is_shared(client: TestClient) -> None:
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-cache"
         assert not [h for h in headers if h.startswith("access-control-")]
 
 

@@ -111,6 +111,11 @@ def test_the_start_page_tells_what_is_there(page: Any, model: str) -> None:
     assert model in status.inner_text()
     assert page.get_by_label("What should it sound like?").evaluate("e => e === document.activeElement")
     assert "Describe what you want to hear" in page.locator("#message").inner_text()
+    page.wait_for_selector(".card")  # some tracks to start from: playable, without a score
+    assert len(titles(page)) == 5
+    assert page.locator(".card .bar").count() == 0
+    page.locator(".card .play").first.click()
+    wait_until_playing(page)
 
 
 def test_words_give_results_and_playing_starts_where_it_matches(page: Any) -> None:
@@ -165,6 +170,31 @@ def test_a_format_the_browser_lacks_plays_decoded(page: Any) -> None:
     first.locator(".play").click()
     wait_until_playing(page)
     assert audio(page)["duration"] == pytest.approx(5, abs=0.01)
+
+
+def test_what_this_browser_cannot_play_is_asked_for_as_wav(page: Any) -> None:
+    def unplayable(route: Any) -> None:
+        if "as=wav" in route.request.url:
+            route.continue_()
+        else:
+            route.fulfill(status=200, content_type="audio/mp4", body=b"not for this browser" * 100)
+
+    page.route("**/api/audio/*", unplayable)
+    search(page, "high")
+    card(page, "The Turn").locator(".play").click()
+    wait_until_playing(page)
+    assert "as=wav" in audio(page)["src"]
+    assert 7.9 <= audio(page)["currentTime"] < 11
+    assert page.locator("#now-problem").inner_text() == ""
+
+
+def test_a_recording_that_is_gone_is_told_in_the_player(page: Any) -> None:
+    gone = '{"error": "a.wav: missing. Run ohrwurm index"}'
+    page.route("**/api/audio/*", lambda route: route.fulfill(status=410, content_type="application/json", body=gone))
+    search(page, "high")
+    card(page, "The Turn").locator(".play").click()
+    wait_for(page, "document.getElementById('now-problem').textContent.includes('Run ohrwurm index')")
+    assert card(page, "The Turn").locator(".play.playing").count() == 0
 
 
 def test_search_by_a_chosen_and_by_a_dropped_file(page: Any, music: Path) -> None:

@@ -58,7 +58,9 @@ def run(collection: Path | None, listening: socket.socket, host: str, open_page:
         typer.echo("Everybody who reaches this address can search and hear this collection.", err=True)
     if open_page:
         typer.launch(address)  # the socket listens already: the browser waits for the first answer
-    uvicorn.Server(uvicorn.Config(create_app(music, names=[host]), log_level="warning")).run(sockets=[listening])
+    # A page that plays music holds its connection; Ctrl-C does not wait for the song to end.
+    settings = uvicorn.Config(create_app(music, names=[host]), log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(settings).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

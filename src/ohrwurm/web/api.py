@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import random
 import re
 import tempfile
 import threading
@@ -95,19 +96,26 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
             await _receive(request, file, max_upload)
             try:
                 return await anyio.to_thread.run_sync(room.search, _texts(q), [file], _texts(without), where, k)
-            except AudioError as error:  # name the file as the person knows it, not our temporary one
+            # Errors name the file as the person knows it, not our temporary one.
+            except AudioError as error:
                 raise AudioError(name, error.reason, error.detail.replace(str(file), name)) from error
+            except CollectionError as error:
+                raise CollectionError(str(error).replace(str(file), name)) from error
 
     @app.get("/api/versions/{id}")
     def versions(id: str, k: Count = 20) -> dict[str, Any]:
         """Other recordings of the same work, nearest first."""
         return room.versions(id, k)
 
+    @app.get("/api/tracks")
+    def tracks(k: Count = 6) -> dict[str, Any]:
+        """A random few of the tracks, to start from."""
+        return room.some(k)
+
     @app.get("/api/track/{id}")
     def track(id: str) -> dict[str, Any]:
         """What is known about one track."""
-        found = room.track(id)
-        return {"id": found.id, **plain(found)}
+        return described(room.track(id))
 
     @app.get("/api/audio/{id}")
     def audio(id: str, request: Request, form: Annotated[Form, Query(alias="as")] = "") -> Response:
@@ -119,7 +127,7 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
     )
     def unknown(rest: str) -> None:
         raise HTTPException(
-            404, f"No such address: /api/{rest}. Known: search, search-by-file, versions, track, audio, status."
+            404, f"No such address: /api/{rest}. Known: search, search-by-file, versions, tracks, track, audio, status."
         )
 
     @app.get("/", include_in_schema=False)
@@ -152,6 +160,12 @@ class Room:
     def status(self) -> dict[str, Any]:
         return {"version": __version__, "ready": self.ready.is_set(), **plain(self.collection.status())}
 
+    def some(self, k: int) -> dict[str, Any]:
+        present = self.collection.tracks("status = 'present'")
+        different = {track.id: track for track in present if "silent" not in track.flags.split(",")}
+        chosen = random.sample(sorted(different), min(k, len(different)))
+        return {"results": [described(different[id]) for id in chosen]}
+
     def track(self, id: str) -> Track:
         """The track of an id. `Collection.track` also takes paths; the web does not."""
         try:
@@ -175,6 +189,11 @@ class Room:
         content = self.track(id).content
         with self.asking:
             return answers(self.collection.versions(content, k=k))
+
+
+def described(track: Track) -> dict[str, Any]:
+    """A track as the API returns it."""
+    return {"id": track.id, **plain(track)}
 
 
 def answers(results: Iterable[Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ export const status = () => answer("/api/status");
 
 export const track = (id) => answer(`/api/track/${encodeURIComponent(id)}`);
 
+export const someTracks = () => latest("/api/tracks?k=6");
+
 export const versions = (id) => latest(`/api/versions/${encodeURIComponent(id)}`);
 
 export function search({ q = "", not = "", like = "" }) {

@@ -6,12 +6,12 @@ const template = document.getElementById("card");
 const list = document.getElementById("cards");
 
 /**
- * Show `results`, best first.
- * @param {object[]} results as the API returns them
+ * Show `results`, in their order.
+ * @param {object[]} results as the API returns them; those without a score are shown without a bar
  * @param {{play: Function, similar: Function, versions: Function | null}} actions called with a result
  */
 export function showCards(results, actions) {
-  const best = Math.max(...results.map((result) => result.score), 0);
+  const best = Math.max(...results.map((result) => result.score ?? 0), 0);
   list.replaceChildren(...results.map((result) => card(result, best, actions)));
 }
 
@@ -24,20 +24,22 @@ function card(result, best, actions) {
   part("title").title = result.path;
   part("by").textContent = [result.artist, result.album, result.year, clock(result.duration)].filter(Boolean).join(" · ");
 
-  // The bar compares within the list: cosines of words and sound are small numbers even when they are right.
-  const share = best > 0 ? Math.max(0, result.score / best) : 0;
-  part("bar").style.setProperty("--share", share.toFixed(3));
-  part("number").textContent = result.score.toFixed(3);
-  part("score").title = `similarity ${result.score.toFixed(4)}; the bar is relative to the best answer`;
-
+  if (result.score == null) part("match").remove();
+  else {
+    // The bar compares within the list: cosines of words and sound are small numbers even when they are right.
+    const share = best > 0 ? Math.max(0, result.score / best) : 0;
+    part("bar").style.setProperty("--share", share.toFixed(3));
+    part("number").textContent = result.score.toFixed(3);
+    part("score").title = `similarity ${result.score.toFixed(4)}; the bar is relative to the best answer`;
+    if (result.position == null) part("position").remove();
+    else {
+      part("position").textContent = `best match at ${clock(result.position)}`;
+      part("position").setAttribute("aria-label", `Play ${name} from ${clock(result.position)}`);
+      part("position").addEventListener("click", () => actions.play(result, { restart: true }));
+    }
+  }
   part("play").setAttribute("aria-label", `Play ${name}`);
   part("play").addEventListener("click", () => actions.play(result));
-  if (result.position == null) part("position").remove();
-  else {
-    part("position").textContent = `best match at ${clock(result.position)}`;
-    part("position").setAttribute("aria-label", `Play ${name} from ${clock(result.position)}`);
-    part("position").addEventListener("click", () => actions.play(result, { restart: true }));
-  }
   part("similar").setAttribute("aria-label", `More like ${name}`);
   part("similar").addEventListener("click", () => actions.similar(result));
   if (actions.versions) {

@@ -88,7 +88,9 @@ function say(title, summary) {
 function message(title, detail, { bad = false, tries = [] } = {}) {
   const box = find("message");
   const strong = Object.assign(document.createElement("strong"), { textContent: title });
-  box.replaceChildren(strong, detail);
+  // `code` in backticks, as the messages of the command line have it
+  const words = detail.split("`").map((text, i) => (i % 2 ? Object.assign(document.createElement("code"), { textContent: text }) : text));
+  box.replaceChildren(strong, ...words);
   if (tries.length) {
     const row = Object.assign(document.createElement("div"), { className: "tries" });
     for (const words of tries) {
@@ -104,11 +106,19 @@ function message(title, detail, { bad = false, tries = [] } = {}) {
 }
 
 function show(results) {
-  for (const { id, title } of results) titles.set(id, title);
   find("message").hidden = results.length > 0;
   const noun = question.versions ? "candidate" : "track";
   const order = results.length > 1 ? ", best match first" : "";
   find("summary").textContent = results.length ? `${results.length} ${noun}${results.length > 1 ? "s" : ""}${order}` : "";
+  present(results);
+  if (!results.length) {
+    if (question.versions) message("No other version found.", "Nothing in this collection sounds like the same piece.");
+    else message("Nothing found.", "Try fewer words, or remove what is excluded.");
+  }
+}
+
+function present(results) {
+  for (const { id, title } of results) titles.set(id, title);
   showCards(results, {
     play: (result, { restart = false } = {}) => {
       if (player.current?.id === result.id && !restart && !player.audio.error) player.toggle();
@@ -118,10 +128,6 @@ function show(results) {
     versions: can("versions") ? (result) => ask({ versions: result.id }) : null,
   });
   markCurrent(player.current?.id, !player.audio.paused);
-  if (!results.length) {
-    if (question.versions) message("No other version found.", "Nothing in this collection sounds like the same piece.");
-    else message("Nothing found.", "Try fewer words, or remove what is excluded.");
-  }
 }
 
 function complain(text) {
@@ -130,17 +136,23 @@ function complain(text) {
   message("That did not work.", text, { bad: true });
 }
 
-function welcome() {
+async function welcome() {
+  const here = question;
   find("results").removeAttribute("aria-busy");
-  showCards([], {});
+  present([]);
   say("Your music, by ear", "");
-  if (collection && !collection.tracks) {
-    message("This collection is empty.", "Fill it from the command line: ohrwurm index ~/Music");
-  } else if (can("words")) {
+  if (!collection) return; // comes again with the first status
+  if (!collection.tracks) {
+    message("This collection is empty.", "Fill it from the command line: `ohrwurm index ~/Music`");
+    return;
+  }
+  if (can("words")) {
     message("Describe what you want to hear.", "Instruments, mood, style, tempo: any English words.", { tries: EXAMPLES });
   } else {
-    message("Search by a recording.", "This collection has no model for words. Drop a recording here to find what sounds like it.");
+    message("Search by sound.", "This collection has no model for words. Drop a recording here, or start from one of these:");
   }
+  const { results } = await api.someTracks().catch(() => ({ results: [] }));
+  if (question === here) present(results);
 }
 
 function showExample() {
@@ -163,7 +175,10 @@ async function refreshStatus() {
     parts.push(models.length ? models.map((model) => model.name).join(", ") : "no models");
     if (!ready) parts.push("loading …");
     find("status").textContent = parts.join(" · ");
-    find("words").disabled = find("without").disabled = !can("words");
+    for (const box of [find("words"), find("without")]) {
+      box.disabled = !can("words");
+      if (box.disabled) box.placeholder = box === find("words") ? "no model for words here" : "";
+    }
     if (!before && !Object.values(question).some(Boolean)) welcome();
     if (!ready) setTimeout(refreshStatus, 700);
   } catch (error) {
