@@ -185,7 +185,7 @@ def _load_best(task: Task, out: Path) -> dict[str, Any]:
     summary = {
         "best_score": keeper["best_score"],
         "best_epoch": keeper["best_epoch"],
-        "epochs": len(state["callbacks"]["History"]["rows"]),
+        "epochs": len((out / "log.csv").read_text().splitlines()) - 1,  # one begun but ended by a limit included
         "steps": state["global_step"],
         "minutes": round(state["callbacks"]["Limits"]["seconds"] / 60, 2),
     }

@@ -1,0 +1,44 @@
+"""A recipe file of the tiny task, and a way to train it in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+RECIPE = """\
+description: A regression of milliseconds.
+task: {class: tiny.TinyTask}
+trainer: {max_epochs: 4, accelerator: cpu}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _tiny_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture
+def start(recipe: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `ohrwurm train` on the tiny recipe."""
+
+    def begin(out: Path, *overrides: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ohrwurm", "train", str(recipe), *overrides, "--out", str(out)]
+        environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [*command, "--cache", str(tmp_path / "cache")], env=environment, text=True, stderr=subprocess.PIPE
+        )
+
+    return begin

@@ -1,0 +1,206 @@
+"""A run can be killed at any moment and ends as if it had not been; limits, errors and signals do what they say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ohrwurm.errors import TrainingError
+from ohrwurm.training import checkpoints
+from ohrwurm.training.recipes import resolve
+from ohrwurm.training.runner import run
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return checkpoints.read(checkpoints.last(out))["state_dict"]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with open(out / "log.csv") as file:
+        return [{k: v for k, v in row.items() if k != "minutes"} for row in csv.DictReader(file)]
+
+
+def wait_for(condition, process, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"ended too early: {process.stderr.read()}"
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("moment", ["between epochs", "in an epoch"])
+def test_killed_and_resumed_equals_uninterrupted(moment: str, recipe: Path, start, tmp_path: Path) -> None:
+    often = "0.0001" if moment == "in an epoch" else "5"
+    settings = ["task.batches=20", f"trainer.save_every_minutes={often}"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(recipe, out=whole, overrides=settings, cache=tmp_path / "cache")
+
+    # Slowed down only so that there is time to kill it.
+    process = start(killed, *settings, "task.slow=0.02")
+
+    def reached() -> bool:
+        if not checkpoints.last(killed).is_file():
+            return False
+        progress = checkpoints.read(checkpoints.last(killed))["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        done = progress["current"]["ready"]
+        return progress["total"]["ready"] > 20 and (0 < done < 20 if moment == "in an epoch" else done == 20)
+
+    wait_for(reached, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "report.json").exists()
+
+    config = (killed / "config.yaml").read_text()
+    (killed / "config.yaml").write_text(config.replace("slow: 0.02", "slow: 0.0"))
+    run(recipe, out=killed, overrides=settings, cache=tmp_path / "cache")
+    assert same(weights(killed), weights(whole))
+    assert rows(killed) == rows(whole)
+    final = [json.loads((out / "report.json").read_text()) for out in (whole, killed)]
+    assert final[0]["results"] == final[1]["results"]
+    assert final[0]["steps"] == 80
+
+
+@pytest.mark.parametrize("settings", [["trainer.ema=0.9"], ["trainer.accumulate=4", "trainer.clip=0.5"]])
+def test_extended_run_equals_one_that_was_long_from_the_start(settings, recipe: Path, tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    run(recipe, out=short, overrides=[*settings, "trainer.max_epochs=2"], cache=tmp_path)
+    assert len(rows(short)) == 2
+    run(recipe, out=short, overrides=[*settings, "trainer.max_epochs=5"], cache=tmp_path)
+    run(recipe, out=long, overrides=[*settings, "trainer.max_epochs=5"], cache=tmp_path)
+    assert same(weights(short), weights(long))
+    assert rows(short) == rows(long)
+
+
+def test_step_limit_in_an_epoch_then_extended(recipe: Path, tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    run(recipe, out=short, overrides=["trainer.max_steps=9", "trainer.max_epochs=null"], cache=tmp_path)
+    assert json.loads((short / "report.json").read_text())["steps"] == 9
+    assert [r["epoch"] for r in rows(short)] == ["1", "2"]  # the last weights are validated, too
+    run(recipe, out=short, cache=tmp_path)
+    run(recipe, out=long, cache=tmp_path)
+    assert same(weights(short), weights(long))
+
+
+def test_seed_changes_the_result_and_nothing_else_does(recipe: Path, tmp_path: Path) -> None:
+    for name, settings in {"a": [], "b": [], "c": ["seed=1"]}.items():
+        torch.manual_seed(hash(name) % 1000)
+        run(recipe, out=tmp_path / name, overrides=settings, cache=tmp_path)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_best_weights_are_exported_not_the_last(recipe: Path, tmp_path: Path) -> None:
+    # So high a learning rate that the error rises again.
+    folder = run(recipe, out=tmp_path / "run", overrides=["task.lr=0.8", "trainer.max_epochs=5"], cache=tmp_path)
+    errors = [float(r["validation/error"]) for r in rows(tmp_path / "run")]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert min(errors) < errors[-1]
+    assert report["best_epoch"] == 1 + errors.index(min(errors))
+    assert report["results"]["error"] == pytest.approx(min(errors), rel=1e-5)
+    exported = torch.load(folder / "model.pt", weights_only=True)
+    best = checkpoints.read(checkpoints.best(tmp_path / "run"))["state_dict"]
+    assert all(torch.equal(v, best[f"net.{k}"]) for k, v in exported.items())
+
+
+def test_averaged_weights_are_what_is_validated_and_exported(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, out=tmp_path / "run", overrides=["trainer.ema=0.9"], cache=tmp_path)
+    state = checkpoints.read(checkpoints.last(tmp_path / "run"))
+    assert not torch.equal(state["state_dict"]["net.0.weight"], state["current_model_state"]["net.0.weight"])
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["results"]["error"] == pytest.approx(report["best_score"], rel=1e-5)
+
+
+def test_complete_run_is_not_repeated(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, out=tmp_path / "run", cache=tmp_path)
+    before = (tmp_path / "run" / "report.json").stat().st_mtime_ns
+    run(recipe, out=tmp_path / "run", cache=tmp_path)
+    assert (tmp_path / "run" / "report.json").stat().st_mtime_ns == before
+    run(recipe, out=tmp_path / "run", cache=tmp_path, resume=False)
+    assert (tmp_path / "run" / "report.json").stat().st_mtime_ns != before
+
+
+def test_folder_of_another_run_is_refused(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, out=tmp_path / "run", cache=tmp_path)
+    with pytest.raises(TrainingError, match=r"task\.lr was 0\.01, now 0\.5"):
+        run(recipe, out=tmp_path / "run", overrides=["task.lr=0.5"], cache=tmp_path)
+
+
+def test_time_limit_ends_in_a_complete_run(recipe: Path, tmp_path: Path) -> None:
+    limits = ["trainer.max_epochs=null", "trainer.max_minutes=0.02", "task.slow=0.02", "task.batches=200"]
+    began = time.monotonic()
+    folder = run(recipe, out=tmp_path / "run", overrides=limits, cache=tmp_path)
+    assert time.monotonic() - began < 20
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert 0.015 < report["minutes"] < 0.06
+    assert report["epochs"] == 1
+    assert math.isfinite(report["best_score"])
+    assert (folder / "config.json").is_file()
+    run(recipe, out=tmp_path / "run", overrides=[*limits[:1], "trainer.max_minutes=0.02", *limits[2:]], cache=tmp_path)
+    assert json.loads((tmp_path / "run" / "report.json").read_text()) == report
+
+
+def test_schedule_sees_the_whole_run(recipe: Path, tmp_path: Path) -> None:
+    from lightning import Trainer
+
+    from ohrwurm.training.limits import Limits
+
+    found = resolve(recipe)
+    limits = Limits(found.trainer)
+    task = found.build()
+    task.prepare(tmp_path, 0)
+    Trainer(
+        max_epochs=4, callbacks=[limits], logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, reload_dataloaders_every_n_epochs=1, accelerator="cpu", num_sanity_val_steps=0,
+    ).fit(task)  # fmt: skip
+    assert task.fractions == pytest.approx([i / 24 for i in range(24)])
+
+
+def test_loss_that_is_no_number_stops_and_keeps_the_last_good_state(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="loss is nan at epoch 3, batch 1"):
+        run(recipe, out=tmp_path / "run", overrides=["task.bad_epoch=2"], cache=tmp_path)
+    assert all(torch.isfinite(v).all() for v in weights(tmp_path / "run").values())
+    assert len(rows(tmp_path / "run")) == 2
+
+
+def test_missing_monitor_is_named(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no 'validation/error'.*validation/other"):
+        run(recipe, out=tmp_path / "run", overrides=["task.logs_monitor=false"], cache=tmp_path)
+
+
+def test_torn_checkpoint_is_reported(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, out=tmp_path / "run", cache=tmp_path)
+    file = checkpoints.last(tmp_path / "run")
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match=r"last\.ckpt: not readable"):
+        run(recipe, out=tmp_path / "run", overrides=["trainer.max_epochs=9"], cache=tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_signal_saves_and_exits_75(number: int, recipe: Path, start, tmp_path: Path) -> None:
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    process = start(out, "task.batches=30", "task.slow=0.05")
+    wait_for(lambda: (out / "log.csv").is_file(), process)
+    time.sleep(0.3)
+    process.send_signal(number)
+    message = process.communicate(timeout=30)[1]
+    assert process.returncode == 75, message
+    assert "goes on from there" in message
+    assert "Traceback" not in message
+    progress = checkpoints.read(checkpoints.last(out))["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+    assert 0 < progress["ready"] < 30  # saved at the batch in hand, not at the epoch before
+
+    (out / "config.yaml").write_text((out / "config.yaml").read_text().replace("slow: 0.05", "slow: 0.0"))
+    run(recipe, out=out, overrides=["task.batches=30"], cache=tmp_path)
+    run(recipe, out=whole, overrides=["task.batches=30"], cache=tmp_path)
+    assert same(weights(out), weights(whole))
