@@ -1,0 +1,57 @@
+"""Version identification: every recording asks for the other recordings of its work, among all recordings.
+
+Source: the MIREX cover song task and Da-TACOS (Yesiler et al. 2019). Recordings without a version (distractors) are
+searched through but ask nothing. Queries of one work are not independent, so intervals are drawn over works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ohrwurm.errors import DataError
+from ohrwurm.evaluation.confidence import bootstrap
+from ohrwurm.evaluation.metrics import versions as metrics
+from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.models.base import AudioEncoder
+
+
+def similarities(model: AudioEncoder, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Similarity `(n, n)` of all pairs of track vectors `(n, dim)` by the model's own comparison."""
+    candidates = torch.from_numpy(vectors)
+    with torch.inference_mode():
+        return torch.stack([model.similarity(query, candidates) for query in candidates]).numpy()
+
+
+def evaluate(similarity: NDArray[np.floating], works: Sequence[str], *, seed: int = 0) -> Outcome:
+    """Metrics of similarities `(n, n)`, rows asking, between recordings whose works are known.
+
+    Raises:
+        DataError: no work has two recordings, or the similarities are not finite.
+
+    >>> near = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.3], [0.2, 0.3, 1.0]])
+    >>> evaluate(near, ["anthem", "anthem", "other"]).figures["MAP"].value
+    1.0
+    """
+    names = np.asarray(works)
+    _, inverse, counts = np.unique(names, return_inverse=True, return_counts=True)
+    if not (counts > 1).any():
+        raise DataError(f"none of {len(names)} recordings has another of its work; give work_id to at least two")
+    values, chance = metrics.per_query(similarity, names), metrics.chance(names)
+    return Outcome(
+        protocol="every recording with a version asks among all other recordings; the others only stand in the way",
+        interval="95 % bootstrap over works, 2000 samples",
+        figures={
+            name: Figure(float(np.nanmean(v)), *bootstrap(v, groups=names, seed=seed), chance[name])
+            for name, v in values.items()
+        },
+        counts={
+            "recordings": len(names),
+            "queries": int((counts[inverse] > 1).sum()),
+            "works with versions": int((counts > 1).sum()),
+        },
+        seed=seed,
+    )

@@ -1,0 +1,121 @@
+"""Track vectors of a model for a list of recordings, kept on disk: a second evaluation computes nothing again.
+
+A vector is kept under the provenance of the model and the hash of the file's content, so that neither another version
+of the model nor a file changed in place is ever answered from the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohrwurm.atomic import replacing
+from ohrwurm.embedding import embed
+from ohrwurm.errors import AudioError, DataError
+from ohrwurm.models.base import AudioEncoder
+
+FILES_A_ROUND = 16  # for each worker; a killed run loses at most one round
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of those recordings that could be used.
+
+    Attributes:
+        rows: indices into the list of paths, ascending; `values[i]` belongs to `paths[rows[i]]`.
+        values: float32 `(len(rows), dim)`.
+        contents: hash of each row's file.
+        failures: the recordings that could not be used.
+    """
+
+    rows: tuple[int, ...]
+    values: NDArray[np.float32]
+    contents: tuple[str, ...]
+    failures: tuple[AudioError, ...]
+
+
+def track_vectors(
+    paths: Sequence[str | Path],
+    model: AudioEncoder,
+    *,
+    cache: Path | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Vectors:
+    """Embed recordings, or read their vectors from the cache.
+
+    Args:
+        paths: audio files; one that cannot be used is listed in `failures` and costs nothing else.
+        cache: folder to keep vectors in; None keeps nothing.
+        workers: decoding processes.
+        progress: called with the number of files done and their total.
+
+    Raises:
+        DataError: not one of the recordings could be used.
+        ModelError: the model is broken.
+    """
+    files = [Path(p) for p in paths]
+    folder = None if cache is None else cache / "vectors" / re.sub(r"[^\w.-]+", "-", model.card.provenance)
+    found: dict[int, NDArray[np.float32]] = {}
+    failures: dict[int, AudioError] = {}
+    contents: dict[int, str] = {}
+    waiting = []
+    for i, file in enumerate(files):
+        try:
+            contents[i] = _content(file)
+        except OSError as error:
+            reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            failures[i] = AudioError(file, reason, error.strerror or "")
+            continue
+        kept = None if folder is None else _read(_place(folder, contents[i]), model.card.dim)
+        if kept is None:
+            waiting.append(i)
+        else:
+            found[i] = kept
+    tell = progress or (lambda done, total: None)
+    tell(len(files) - len(waiting), len(files))
+    for start in range(0, len(waiting), size := FILES_A_ROUND * workers):
+        some = waiting[start : start + size]
+        for i, made in zip(some, embed([files[i] for i in some], model, workers=workers), strict=True):
+            if isinstance(made, AudioError):
+                failures[i] = made
+                continue
+            found[i] = made.vector
+            if folder is not None:
+                with replacing(_place(folder, contents[i])) as temporary:
+                    np.save(temporary, made.vector, allow_pickle=False)
+        tell(len(files) - len(waiting) + start + len(some), len(files))
+    if not found:
+        first = f"; the first: {failures[min(failures)]}" if failures else ""
+        raise DataError(f"none of {len(files)} recordings could be used{first}. Check the paths in the manifest.")
+    rows = tuple(sorted(found))
+    return Vectors(
+        rows=rows,
+        values=np.stack([found[i] for i in rows]),
+        contents=tuple(contents[i] for i in rows),
+        failures=tuple(failures[i] for i in sorted(failures)),
+    )
+
+
+def _content(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _place(folder: Path, content: str) -> Path:
+    return folder / content[:2] / f"{content}.npy"
+
+
+def _read(file: Path, dim: int) -> NDArray[np.float32] | None:
+    """The vector kept in `file`; None where there is none or it cannot be one of this model."""
+    try:
+        vector = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vector if vector.shape == (dim,) and vector.dtype == np.float32 else None

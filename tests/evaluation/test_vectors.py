@@ -1,0 +1,90 @@
+"""Vectors kept between evaluations: never stale, never of another model, one bad file costs only itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ohrwurm.embedding import embed
+from ohrwurm.errors import DataError
+from ohrwurm.evaluation import vectors
+from ohrwurm.evaluation.vectors import track_vectors
+from ohrwurm.models import registry
+
+MODEL = registry.load("mel-statistics")
+
+
+def tone(path: Path, pitch: float) -> Path:
+    """Half a second of a tone with a few partials."""
+    t = np.arange(8000) / 16000
+    soundfile.write(path, sum(0.2 / k * np.sin(2 * np.pi * k * pitch * t) for k in (1, 2, 3)), 16000)
+    return path
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> list[Path]:
+    return [tone(tmp_path / f"{pitch}.wav", pitch) for pitch in (220, 330, 440)]
+
+
+def test_a_second_evaluation_computes_nothing(
+    songs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[int, int]] = []
+    first = track_vectors(songs, MODEL, cache=tmp_path / "cache", progress=lambda *now: steps.append(now))
+    assert steps == [(0, 3), (3, 3)]
+    np.testing.assert_array_equal(first.values[1], embed(songs[1], MODEL).vector)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(vectors, "embed", never)
+    songs[0] = songs[0].rename(tmp_path / "another name.wav")  # the content counts, not the name
+    second = track_vectors(songs, MODEL, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(first.values, second.values)
+    assert first.contents == second.contents
+
+
+def test_a_changed_file_and_another_model_are_computed_anew(songs: list[Path], tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = track_vectors(songs, MODEL, cache=cache)
+    tone(songs[0], 550)
+    changed = track_vectors(songs, MODEL, cache=cache)
+    assert np.abs(changed.values[0] - first.values[0]).max() > 0.01
+    np.testing.assert_array_equal(changed.values[1:], first.values[1:])
+    other = registry.load("mel-statistics", window=0.3, hop=0.3, minimum=0.3)
+    windowed = track_vectors(songs, other, cache=cache)
+    np.testing.assert_array_equal(windowed.values[1], embed(songs[1], other).vector)
+
+
+def test_a_damaged_cache_is_made_again(songs: list[Path], tmp_path: Path) -> None:
+    first = track_vectors(songs, MODEL, cache=tmp_path / "cache")
+    kept = sorted((tmp_path / "cache").rglob("*.npy"))
+    assert len(kept) == 3
+    kept[0].write_bytes(b"not numbers")
+    np.save(kept[1], np.zeros(7, np.float32))
+    kept[2].write_bytes(b"")
+    again = track_vectors(songs, MODEL, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(first.values, again.values)
+    assert all(np.load(file).shape == (MODEL.card.dim,) for file in kept)
+
+
+def test_bad_files_are_listed_and_cost_nothing_else(songs: list[Path], tmp_path: Path) -> None:
+    noise = tmp_path / "text.wav"
+    noise.write_text("no music in here")
+    found = track_vectors([songs[0], noise, tmp_path / "gone.wav", songs[1]], MODEL)
+    assert found.rows == (0, 3)
+    np.testing.assert_array_equal(found.values[1], embed(songs[1], MODEL).vector)
+    assert [(Path(f.path).name, f.reason) for f in found.failures] == [
+        ("text.wav", "unreadable"),
+        ("gone.wav", "missing"),
+    ]
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none of 1 recordings could be used.*gone\.wav: missing"):
+        track_vectors([tmp_path / "gone.wav"], MODEL)
+    with pytest.raises(DataError, match="none of 0"):
+        track_vectors([], MODEL)
