@@ -1,0 +1,6 @@
+"""Makes `tests/data/tunes.py` importable as `tunes`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
