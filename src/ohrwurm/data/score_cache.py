@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 def cached(folder: Path, source: str, read: Callable[[Path], Iterator[Score]]) -> list[Score]:
     """The scores of `folder`, parsed by `read` once and read from the cache folder afterwards.
 
-    The key is the folder's path, its files' number, sizes and times, and `VERSION`; an unreadable cache file is
-    made again.
+    The key is the names, sizes and times of its files, and `VERSION`; an unreadable cache file is made again.
     """
     path = cache_folder() / "scores" / f"{source}-{_fingerprint(folder)}.npz"
     if path.is_file():
@@ -39,7 +38,7 @@ def cached(folder: Path, source: str, read: Callable[[Path], Iterator[Score]]) -
 
 
 def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256(f"{VERSION}:{folder.resolve()}".encode())
+    digest = hashlib.sha256(str(VERSION).encode())
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             status = path.stat()
