@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import multiprocessing
 import signal
 import time
 from pathlib import Path
@@ -14,8 +15,10 @@ import torch
 
 from ohrwurm.errors import TrainingError
 from ohrwurm.training import checkpoints
+from ohrwurm.training.limits import Limits
 from ohrwurm.training.recipes import resolve
 from ohrwurm.training.runner import run
+from ohrwurm.training.signals import StopSignals
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -31,7 +34,7 @@ def rows(out: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "minutes"} for row in csv.DictReader(file)]
 
 
-def wait_for(condition, process, seconds: float = 60.0) -> None:
+def wait_for(condition, process, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, f"ended too early: {process.stderr.read()}"
@@ -92,6 +95,12 @@ def test_step_limit_in_an_epoch_then_extended(recipe: Path, tmp_path: Path) -> N
     assert same(weights(short), weights(long))
 
 
+def test_last_epoch_is_validated_whatever_the_rhythm(recipe: Path, tmp_path: Path) -> None:
+    settings = ["trainer.validate_every=3", "trainer.max_epochs=5"]
+    run(recipe, out=tmp_path / "run", overrides=settings, cache=tmp_path)
+    assert [bool(r["validation/error"]) for r in rows(tmp_path / "run")] == [False, False, True, False, True]
+
+
 def test_seed_changes_the_result_and_nothing_else_does(recipe: Path, tmp_path: Path) -> None:
     for name, settings in {"a": [], "b": [], "c": ["seed=1"]}.items():
         torch.manual_seed(hash(name) % 1000)
@@ -150,10 +159,9 @@ def test_time_limit_ends_in_a_complete_run(recipe: Path, tmp_path: Path) -> None
     assert json.loads((tmp_path / "run" / "report.json").read_text()) == report
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")
 def test_schedule_sees_the_whole_run(recipe: Path, tmp_path: Path) -> None:
     from lightning import Trainer
-
-    from ohrwurm.training.limits import Limits
 
     found = resolve(recipe)
     limits = Limits(found.trainer)
@@ -184,6 +192,19 @@ def test_torn_checkpoint_is_reported(recipe: Path, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(TrainingError, match=r"last\.ckpt: not readable"):
         run(recipe, out=tmp_path / "run", overrides=["trainer.max_epochs=9"], cache=tmp_path)
+
+
+def test_worker_processes_still_end_on_sigterm(recipe: Path) -> None:
+    """They inherit the handler by fork; a handler that only takes note would make them immortal."""
+    with StopSignals(Limits(resolve(recipe).trainer)):
+        context = multiprocessing.get_context("fork")
+        running = context.Event()
+        worker = context.Process(target=lambda: (running.set(), time.sleep(60)), daemon=True)
+        worker.start()
+        assert running.wait(60)
+        worker.terminate()
+        worker.join(20)
+        assert worker.exitcode == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

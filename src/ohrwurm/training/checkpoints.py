@@ -112,7 +112,8 @@ class Checkpoints(Checkpoint):
         task: Task = pl_module
         epoch = trainer.current_epoch + 1
         score = trainer.callback_metrics.get(task.monitor)
-        if score is not None and self._is_better(float(score), task.mode):
+        validated = self.limits.validated == trainer.current_epoch
+        if validated and score is not None and self._is_better(float(score), task.mode):
             self.best_score, self.best_epoch = float(score), epoch
             trainer.save_checkpoint(best(self.out))
         progress = trainer.fit_loop.epoch_loop.batch_progress

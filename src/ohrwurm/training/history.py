@@ -63,9 +63,11 @@ class History(Checkpoint):
         epoch = trainer.current_epoch + 1
         if self.rows and self.rows[-1]["epoch"] >= epoch:
             return  # Lightning ends an epoch once more when a run resumes from its end
+        validated = self.limits.validated == trainer.current_epoch
         figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
-        expected = epoch % max(1, trainer.check_val_every_n_epoch or 1) == 0
-        if expected and pl_module.monitor not in figures:
+        if not validated:  # what the Trainer still knows is of an earlier epoch
+            figures = {k: v for k, v in figures.items() if k != pl_module.monitor and not k.startswith("validation/")}
+        elif pl_module.monitor not in figures:
             raise TrainingError(
                 f"{type(pl_module).__name__} logs no {pl_module.monitor!r}, its monitor. "
                 f"Logged: {', '.join(figures) or 'nothing'}."

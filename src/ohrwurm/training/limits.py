@@ -56,12 +56,14 @@ class Limits(Callback):
         signal: number of a signal that asked the process to stop, or 0.
         seconds: time used, earlier sessions included.
         reached: which limit ended the run, or an empty text.
+        validated: the last epoch (from 0) after which was validated; figures of earlier ones linger in the Trainer.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
         self.settings = settings
         self.signal = 0
         self.reached = ""
+        self.validated = -1
         self._earlier = 0.0
         self._started: float | None = None
         self._validation = 0.0
@@ -102,6 +104,10 @@ class Limits(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._started = time.monotonic()
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.current_epoch + 1 == self.settings.max_epochs:
+            trainer.check_val_every_n_epoch = 1  # the last weights are validated whatever the rhythm
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         epochs = trainer.current_epoch + batch_idx / trainer.num_training_batches
         pl_module.fraction_done = self.fraction_done(epochs, trainer.global_step)
@@ -116,10 +122,11 @@ class Limits(Callback):
         if reached:
             self.reached = reached
             trainer.should_stop = True
-            trainer.check_val_every_n_epoch = 1  # the last weights are validated whatever the rhythm
+            trainer.check_val_every_n_epoch = 1
 
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._validation_started = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self.validated = trainer.current_epoch
         self._validation = max(self._validation, time.monotonic() - self._validation_started)

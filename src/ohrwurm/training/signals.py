@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -28,6 +29,7 @@ class StopSignals(Callback):
         self.limits = limits
         self._training = False
         self._previous: dict[int, Any] = {}
+        self._process = os.getpid()
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
@@ -52,6 +54,10 @@ class StopSignals(Callback):
         self._training = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a forked worker inherited this handler; it just ends
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         if self.limits.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.limits.signal = number
