@@ -63,7 +63,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="Where the sets are; sets OHRWURM_DATA."
+            "--data", metavar="DIR", exists=True, file_okay=False, help="Where the sets are.  [$OHRWURM_DATA]"
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Files decoded at a time.")] = 1,
