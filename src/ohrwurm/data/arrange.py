@@ -201,7 +201,9 @@ def _melody_part(melody: Notes, figure: str, program: int, draw: float) -> Notes
     distance = np.abs(middle + octaves - (low + high) / 2)
     best = octaves[np.argsort(distance, kind="stable")[:2]]
     near = [int(o) for o in best if low <= middle + o <= high] or [int(best[0])]
-    notes[:, PITCH] = np.clip(notes[:, PITCH] + near[int(draw * len(near))], 12, 115)
+    notes[:, PITCH] += near[int(draw * len(near))]
+    for _ in range(3):  # single notes that the instrument does not reach move by octaves
+        notes[:, PITCH] += 12.0 * (notes[:, PITCH] < low - 5) - 12.0 * (notes[:, PITCH] > high + 7)
     notes[:, VELOCITY] = 100.0
     if figure == "staccato":
         notes[:, DURATION] = np.minimum(notes[:, DURATION] * 0.45, 0.25)

@@ -155,6 +155,9 @@ _FAMILY_RANGE = {
     9: (62, 91), 10: (52, 86), 11: (52, 80), 12: (52, 84), 13: (52, 82), 14: (55, 84), 15: (52, 80),
 }  # fmt: skip
 
+# Programs whose notes have no pitch that a listener would name: bells out of tune, wood, skins, effects.
+UNPITCHED = frozenset({112, 113, *range(115, 128)})
+
 assert len(PROGRAMS) == 128
 assert not (set(_WORDS) | set(_RING) | set(_RANGES)) - set(PROGRAMS)
 

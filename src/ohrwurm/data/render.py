@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import multiprocessing
 import os
@@ -30,6 +31,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+_TRIES, _ENOUGH_SOUND = 6, 0.7  # random beginnings, and the share of time with a pitched note that will do
 AS_IS_SHARE = 0.15  # of random renditions, for scores that come with parts of their own
 
 
@@ -118,21 +120,28 @@ def render(
     arrange_seed = int(rng.integers(2**63))
     if chosen is None:
         factor = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25)))) if tempo == "random" else float(tempo)
-        length = score.seconds / factor
-        begin = _begin(length, seconds, start, rng)
         whole = score.transposed(semitones).stretched(1.0 / factor)
-        played = whole.excerpt(begin, whole.seconds - begin if seconds is None else seconds)
+        length = whole.seconds
+
+        def cut(begin: float, seconds: float) -> Score:
+            return whole.excerpt(begin, seconds)
+
     else:
         picked = style_named(chosen)
         factor = tempo_scale_for(score, picked, rng) if tempo == "random" else float(tempo)
+        arranged = functools.partial(arrange, score, picked, transpose=semitones, tempo_scale=factor)
         # The metre may be bent, which lengthens the piece; an arrangement of nothing tells by how much.
-        arranger = np.random.default_rng(arrange_seed)
-        length = arrange(score, picked, arranger, tempo_scale=factor, span=(0.0, 0.0)).seconds
-        begin = _begin(length, seconds, start, rng)
-        end = length if seconds is None else min(length, begin + seconds)
-        arranger = np.random.default_rng(arrange_seed)
-        whole = arrange(score, picked, arranger, transpose=semitones, tempo_scale=factor, span=(begin, end))
-        played = whole.excerpt(begin, end - begin)
+        length = arranged(np.random.default_rng(arrange_seed), span=(0.0, 0.0)).seconds
+
+        def cut(begin: float, seconds: float) -> Score:
+            span = (begin, begin + seconds)
+            return arranged(np.random.default_rng(arrange_seed), span=span).excerpt(begin, seconds)
+
+    # Tuning may shorten the clip by up to 2.3 %.
+    longer = seconds * 1.025 if seconds is not None and degrade else seconds
+    begin, played = _stretch_that_sounds(cut, length, longer, start, rng)
+    if not any(len(p.notes) for p in played.parts):
+        raise DataError(f"{score.score_id}: nothing sounds from {begin:.1f} s on; choose another start")
     changes |= {"tempo_factor": round(factor, 4), "start": round(begin, 3)}
     audio = synthesize(played, font, sample_rate, seconds=played.seconds + (1.0 if seconds is None else 0.0))
     if degrade:
@@ -161,12 +170,29 @@ def _choose_style(score: Score, style: str | None, rng: np.random.Generator) -> 
     return style_named(str(style)).name
 
 
-def _begin(length: float, seconds: float | None, start: float | str, rng: np.random.Generator) -> float:
-    if start == "random":
-        return float(rng.uniform(0.0, max(0.0, length - seconds))) if seconds is not None else 0.0
-    if not 0.0 <= float(start) < length:
-        raise DataError(f"start {start} s lies outside a piece of {length:.1f} s")
-    return float(start)
+def _stretch_that_sounds(
+    cut: Callable[[float, float], Score],
+    length: float,
+    seconds: float | None,
+    start: float | str,
+    rng: np.random.Generator,
+) -> tuple[float, Score]:
+    """Where to begin, and what is played from there. A random beginning avoids rests: the best of a few."""
+    if start != "random" or seconds is None:
+        begin = 0.0 if start == "random" else float(start)
+        if not 0.0 <= begin < length:
+            raise DataError(f"start {start} s lies outside a piece of {length:.1f} s")
+        return begin, cut(begin, min(length - begin, seconds if seconds is not None else length))
+    best, choice = -1.0, (0.0, cut(0.0, 0.0))
+    for _ in range(_TRIES):
+        begin = float(rng.uniform(0.0, max(0.0, length - seconds)))
+        played = cut(begin, min(length - begin, seconds))
+        sounding = pitch_classes(played, np.arange(0.0, max(played.seconds, 0.25), 0.25)).any(axis=0).mean()
+        if sounding > best:
+            best, choice = float(sounding), (begin, played)
+        if best > _ENOUGH_SOUND or length <= seconds:
+            break
+    return choice
 
 
 @dataclass(frozen=True)

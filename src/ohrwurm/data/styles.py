@@ -341,7 +341,7 @@ STYLES: tuple[Style, ...] = (
     ),
     Style(
         "trance", (132, 145),
-        (melody("saw lead", "polysynth", "fifths lead", figures=("octaves", "plain")), chords(("1232 4232 1232 4232", "1234 2341 3412 4123"), "saw lead", "polysynth", low=60, gain=0.6), bass(("..1. ..1. ..1. ..1.",), "synth bass"), pad("synth strings", "halo pad", "choir pad")),
+        (melody("saw lead", "polysynth", "square lead", figures=("octaves", "plain")), chords(("1232 4232 1232 4232", "1234 2341 3412 4123"), "saw lead", "polysynth", low=60, gain=0.6), bass(("..1. ..1. ..1. ..1.",), "synth bass"), pad("synth strings", "halo pad", "choir pad")),
         ("trance", "electronic", "euphoric", "uplifting", "edm", "arpeggio", "dance", "four on the floor"), FOUR_FLOOR[:1], ("electronic",), loose=0.0,
     ),
     Style(
@@ -373,7 +373,7 @@ STYLES: tuple[Style, ...] = (
     ),
     Style(
         "ambient", (50, 76),
-        (melody("new age pad", "halo pad", "synth voice", "vibraphone", gain=0.8, chance=0.7), pad("warm pad", "sweep pad", "bowed pad", low=48, gain=0.9), pad("choir pad", "halo pad", "crystal effect", low=60, gain=0.5, chance=0.7), bass(("1--- ---- ---- ----",), "warm pad", "synth bass 2", low=33, gain=0.5)),
+        (melody("new age pad", "halo pad", "synth voice", "vibraphone", gain=0.8, chance=0.7), pad("warm pad", "sweep pad", "bowed pad", low=48, gain=0.9), pad("choir pad", "halo pad", "atmosphere effect", low=60, gain=0.5, chance=0.7), bass(("1--- ---- ---- ----",), "warm pad", "synth bass 2", low=33, gain=0.5)),
         ("ambient", "atmospheric", "drone", "calm", "meditation", "space", "floating", "background", "dreamy"),
     ),
     Style(

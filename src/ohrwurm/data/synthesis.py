@@ -20,8 +20,11 @@ _FOLDERS = (
     "/usr/local/share/soundfonts",
     "~/.local/share/soundfonts",
 )
-MAX_VOICES = 128
+MAX_VOICES = 96
 _HEADROOM_DB = -12.0
+_DRUM_SECONDS = 0.5
+# Presets that are out of tune or silent in a SoundFont, and the program that stands in for them.
+_FAULTY = {"TimGM6mb.sf2": {78: 74}}  # its whistle sounds a minor third too high: recorder
 
 
 def default_soundfont() -> Path:
@@ -107,9 +110,11 @@ def synthesize(
     font = engine.SoundFont(original)  # a fresh player: `reset` would let old voices ring into the beginning
     font.set_output(engine.OutputMode.Mono, sample_rate, _HEADROOM_DB)
     font.set_max_voices(MAX_VOICES)
+    faulty = _FAULTY.get(path.name, {})
     for channel, part in enumerate(score.parts):
         font.channel_set_bank(channel, 0)
-        font.channel_set_preset_number(channel, part.program, part.is_drum)
+        program = part.program if part.is_drum else faulty.get(part.program, part.program)
+        font.channel_set_preset_number(channel, program, part.is_drum)
         font.channel_set_volume(channel, part.gain)
     samples = np.zeros(round(total * sample_rate), dtype=np.float32)
     raw = samples.view(np.uint8)  # the engine writes float32 into bytes
@@ -139,7 +144,8 @@ def _events(score: Score, sample_rate: int) -> list[tuple[int, int, int, int, fl
         pitch = notes[:, PITCH].astype(int).tolist()
         velocity = (notes[:, VELOCITY] / 127.0).tolist()
         events.extend(zip(on.tolist(), [1] * len(on), [channel] * len(on), pitch, velocity, strict=True))
-        if not part.is_drum:
-            events.extend(zip(off.tolist(), [0] * len(on), [channel] * len(on), pitch, velocity, strict=True))
+        if part.is_drum:  # strokes ring, but not for ever: cymbals that pile up would take the voices of the tune
+            off = on + round(_DRUM_SECONDS * sample_rate)
+        events.extend(zip(off.tolist(), [0] * len(on), [channel] * len(on), pitch, velocity, strict=True))
     events.sort()
     return events

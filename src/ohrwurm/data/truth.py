@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohrwurm.data.describe import instruments_of
-from ohrwurm.data.instruments import ring_seconds
+from ohrwurm.data.instruments import UNPITCHED, ring_seconds
 from ohrwurm.data.score import DURATION, ONSET, PITCH, Score
 
 __all__ = ["chord_labels", "instruments_of", "note_roll", "pitch_classes"]
 
 
 def note_roll(score: Score, times: NDArray[np.float64], *, ringing: bool = True) -> NDArray[np.bool_]:
-    """Which pitches sound at each of `times` (seconds, increasing): `(128, len(times))`, drums left out.
+    """Which pitches sound at each of `times` (seconds, increasing): `(128, len(times))`.
+
+    Drums and programs without a pitch (wood blocks, effects) are left out.
 
     A note sounds from its onset until its end. With `ringing` it also ends when its instrument has died away
     (a xylophone bar after half a second, however long the note is written).
@@ -27,7 +29,7 @@ def note_roll(score: Score, times: NDArray[np.float64], *, ringing: bool = True)
     times = np.asarray(times, dtype=np.float64)
     changes = np.zeros((128, len(times) + 1), dtype=np.int32)
     for part in score.parts:
-        if part.is_drum or not len(part.notes):
+        if part.is_drum or part.program in UNPITCHED or not len(part.notes):
             continue
         onset = part.notes[:, ONSET]
         length = part.notes[:, DURATION]
