@@ -13,8 +13,13 @@ def main() -> None:
         print(f"ohrwurm {__version__}")
         return
     from ohrwurm.cli import app
+    from ohrwurm.errors import OhrwurmError
 
-    app()
+    try:
+        app()
+    except OhrwurmError as error:
+        print(f"ohrwurm: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Waveform → pitch: a log-frequency spectrum, constant-Q, harmonic stacks, and plain chroma.
+"""Waveform → pitch: a log-frequency spectrum, constant-Q, harmonic stacks.
 
 What MOVE and its relatives read is a pitch-class profile, 12 values a frame. The frame grid here is that of the
 published features: one frame every 92.88 ms (2048 samples at 22,050 Hz = 4096 at 44,100 Hz).
@@ -114,17 +114,6 @@ def harmonic_stack(spectrum: Tensor, harmonics: tuple[float, ...], bins_per_octa
         padded = nn.functional.pad(spectrum, (0, 0, max(0, -offset), max(0, offset)))
         shifted.append(padded[:, :, max(0, offset) : max(0, offset) + bins])
     return torch.cat(shifted, 1)
-
-
-def chroma(log_power: Tensor) -> Tensor:
-    """Plain chroma from `LogFrequency`: whitened, rectified, folded to pitch classes, unit maximum per frame.
-
-    `(B, 252, T)` → `(B, 12, T)` in [0, 1], index 0 = C. No training involved.
-    """
-    salience = whiten(log_power, 36).clamp_min(0)[:, : SEMITONES * BINS_PER_SEMITONE]
-    notes = salience.unflatten(1, (SEMITONES, BINS_PER_SEMITONE)).amax(2)  # (B, 84, T)
-    profile = notes.unflatten(1, (-1, 12)).sum(1)  # octaves folded
-    return profile / profile.amax(1, keepdim=True).clamp_min(1e-6)
 
 
 def whiten(log_power: Tensor, bins: int) -> Tensor:

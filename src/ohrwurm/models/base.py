@@ -136,6 +136,7 @@ class JointModel(AudioEncoder):
 def unit(x: Tensor) -> Tensor:
     """L2-normalise the last axis; the zero vector stays zero.
 
+    >>> import torch
     >>> unit(torch.tensor([3.0, 4.0]))
     tensor([0.6000, 0.8000])
     """
