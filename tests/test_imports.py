@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "analysis": {"audio", "models", "embedding"},
     "collection": {"audio", "models", "embedding"},
     "web": {"collection", "analysis"},
-    "demo": {"data", "collection", "models", "audio", "embedding"},
+    "demo": {"data", "collection", "models", "audio", "embedding", "evaluation"},
     "recipes": set(),
     "weights": set(),
 }
