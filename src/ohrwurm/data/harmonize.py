@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ohrwurm.data.grid import beat_grid
 from ohrwurm.data.harmony import NAMES, chord_tones, split_label
-from ohrwurm.data.score import DURATION, ONSET, PITCH, Notes, Score, Span
+from ohrwurm.data.score import DURATION, PITCH, Notes, Score, Span
 
 # Steps above the tonic, quality, and how readily the chord is used.
 _MAJOR = ((0, "maj", 0.3), (5, "maj", 0.15), (7, "maj", 0.2), (9, "min", 0.05), (2, "min", 0.05), (10, "maj", -0.2))
@@ -100,11 +100,3 @@ def _best_path(fit: NDArray[np.float64], stay: float) -> list[int]:
     for t in range(steps - 1, 0, -1):
         path.append(int(back[t, path[-1]]))
     return path[::-1]
-
-
-def onsets_per_second(score: Score) -> float:
-    """Distinct onsets per second over all pitched parts: how dense the music is."""
-    onsets = [np.round(p.notes[:, ONSET], 2) for p in score.parts if not p.is_drum]
-    if not onsets or score.seconds <= 0:
-        return 0.0
-    return len(np.unique(np.concatenate(onsets))) / score.seconds
