@@ -17,7 +17,7 @@ import numpy as np
 
 from ohrwurm.atomic import replacing
 from ohrwurm.data.arrange import suitable_styles
-from ohrwurm.data.render import Failure, Rendition, RenderSpec, render_many
+from ohrwurm.data.render import Failure, RenderSpec, Rendition, render_many
 from ohrwurm.data.score import Score
 from ohrwurm.data.scores import read_scores
 from ohrwurm.errors import DataError
@@ -123,7 +123,8 @@ def _keep(extract: Callable[[Rendition], Arrays], folder: Path, rendition: Rendi
         "style": rendition.changes["style"],
     }
     with replacing(_file(folder, rendition.changes["seed"])) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **extract(rendition), facts=np.frombuffer(json.dumps(facts).encode(), np.uint8))
+        arrays: dict[str, Any] = {**extract(rendition), "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+        np.savez(stream, **arrays)
     return True
 
 

@@ -219,7 +219,7 @@ class AudioTextTask(Task):
             sample_rate=int(self.front_end["sample_rate"]),
             window=settings.window,
             hop=settings.hop,
-            dim=self.model.audio_projector[1].out_features,
+            dim=int(settings.model.get("dim", 128)),
             good_for=("words", "sound"),
             joint=True,
             description=settings.description,
@@ -230,8 +230,10 @@ class AudioTextTask(Task):
         model = registry.build(card)
         state = {f"text_encoder.{k}": v for k, v in self.words.state_dict().items()}
         model.load_state_dict({**self.model.state_dict(), **state})
+        assert isinstance(model, TTMR)
+        assert isinstance(model.text_encoder, StaticTextEncoder)
         # Half precision is enough for words; what is computed from them is in single precision.
-        model.text_encoder.embedding.half()  # type: ignore[union-attr, operator]
+        model.text_encoder.embedding.half()
         registry.save(model, folder)
 
 

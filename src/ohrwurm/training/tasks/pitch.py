@@ -15,6 +15,7 @@ from ohrwurm.data.render import Rendition
 from ohrwurm.evaluation.metrics import pitch as metrics
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
+from ohrwurm.models.pitchnet import PitchNet
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
 from ohrwurm.training.task import Task, generator
@@ -94,7 +95,8 @@ class PitchTask(Task):
             frame_rate=pitch.FRAME_RATE,
             source="ohrwurm train ohrwurm/pitch",
         )
-        self.model = registry.build(self.card)
+        self.model = PitchNet(channels)
+        self.model.card = self.card
 
     def prepare(self, cache: Path, workers: int) -> None:
         """Render and analyse the training and validation pieces."""

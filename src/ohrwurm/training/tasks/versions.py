@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ohrwurm.data.render import Rendition, RenderSpec
+from ohrwurm.data.render import RenderSpec, Rendition
 from ohrwurm.evaluation.metrics import versions as metrics
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
-from ohrwurm.models.move import MOVE, tile_pitch_classes
+from ohrwurm.models.move import MOVE, VersionEncoder, tile_pitch_classes
 from ohrwurm.objectives.metric import normalized_softmax, triplet_loss
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.rendered import plan_renditions, render_examples
@@ -238,8 +238,9 @@ class VersionTask(Task):
             source="ohrwurm train ohrwurm/versions",
         )
         model = registry.build(card)
-        model.pitch.load_state_dict(pitch.state_dict())  # type: ignore[union-attr, arg-type]
-        model.move.load_state_dict(self.model.state_dict())  # type: ignore[union-attr, arg-type]
+        assert isinstance(model, VersionEncoder)
+        model.pitch.load_state_dict(pitch.state_dict())
+        model.move.load_state_dict(self.model.state_dict())
         registry.save(model, folder)
 
 
@@ -268,8 +269,8 @@ def disturb(profile: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     if kind < 0.1:  # silenced frames
         x = x * (draw.random(x.shape[1]) > 0.1)
     elif kind < 0.2:  # dropped frames
-        kept = draw.random(x.shape[1]) > 0.1
-        x = x[:, kept] if kept.any() else x
+        kept = np.flatnonzero(draw.random(x.shape[1]) > 0.1)
+        x = x[:, kept] if len(kept) else x
     if draw.random() < 0.5:  # contrast of the extractor
         x = x ** float(np.exp(draw.uniform(-0.7, 0.7)))
     if draw.random() < 0.5:  # partials heard as notes: a fifth and a major third up
