@@ -262,6 +262,16 @@ def test_second_run_renders_only_what_is_missing(outcome: Outcome, short: None) 
     assert {name for name in before if before[name] != after[name]} == {FEW[2].name}
 
 
+def test_leftovers_of_other_plans_and_killed_runs_go(outcome: Outcome, short: None) -> None:
+    music = outcome.folder / "music"
+    for name in ("clip-99.ogg", ".clip-01.ogg.abc.tmp.ogg", "own.ogg"):
+        (music / name).write_bytes(audio_file(outcome.folder, FEW[0].name).read_bytes() + name.encode())
+    again = run(outcome.folder, clips=FEW[1:], models=PLAIN, workers=1)
+    left = {p.name for p in music.iterdir()}
+    assert left == {f"{c.name}.ogg" for c in FEW[1:]} | {"own.ogg"}
+    assert {t.clip for t in again.truths} == {c.name for c in FEW[1:]}
+
+
 def test_changed_plan_is_rendered_again() -> None:
     clip = FEW[0]
     assert dataclasses.replace(clip, transpose=clip.transpose + 1).fingerprint != clip.fingerprint

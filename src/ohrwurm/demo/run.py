@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ohrwurm.atomic import write_text
-from ohrwurm.collection import Collection, Progress, Result, default_folder, default_models
+from ohrwurm.collection import Collection, Progress, default_folder, default_models
 from ohrwurm.demo.judging import Answer, Judged, Summary, judge, summarise
 from ohrwurm.demo.plan import Clip
 from ohrwurm.demo.plan import clips as planned_clips
@@ -114,18 +114,18 @@ def run(
             on_render(truth, new)
 
     truths = render_clips(clips, folder, workers=workers or os.cpu_count() or 1, progress=seen)
-    wanted = {audio_file(folder, clip.name) for clip in clips}
-    for stale in set((folder / "music").glob("clip-*.ogg")) - wanted:
-        stale.unlink()
+    _tidy(folder / "music", {audio_file(folder, clip.name) for clip in clips})
     outcome = Outcome(folder, truths, rendered=len(rendered))
     outcome.seconds["render"] = time.perf_counter() - begun
     begun = time.perf_counter()
     names = list(models) if models is not None else default_models()
     collection = Collection(outcome.collection)
     collection.index([folder / "music"], models=names, workers=workers, progress=on_index)
-    if failures := collection.errors():
+    own = os.path.abspath(folder / "music") + os.sep
+    if failures := [f for f in collection.errors() if f.path.startswith(own)]:
         raise CollectionError(f"{failures[0].path}: {failures[0].reason} {failures[0].detail}".rstrip())
-    collection.remove(missing=True)
+    if gone := [t.path for t in collection.tracks("status = 'missing'") if t.path.startswith(own)]:
+        collection.remove(*gone)
     outcome.seconds["index"] = time.perf_counter() - begun
     begun = time.perf_counter()
     outcome.models = _who_answers(names)
@@ -134,29 +134,35 @@ def run(
     return outcome
 
 
+def _tidy(music: Path, wanted: set[Path]) -> None:
+    """Delete clips of an earlier plan, and what a killed run left half-written."""
+    for stale in {*music.glob("clip-*.ogg"), *music.glob(".clip-*.tmp.ogg")} - wanted:
+        stale.unlink(missing_ok=True)
+
+
 def ask(collection: Collection, truths: Sequence[Truth], models: dict[Kind, str]) -> list[Judged]:
-    """All questions of the kinds that `models` can answer, judged."""
+    """All questions of the kinds that `models` can answer, judged. Tracks that are no clips of the demo (somebody may
+    have indexed their own music too) are passed over."""
     questions: list[Question] = []
     for kind, make in zip(KINDS, (text_questions, sound_questions, version_questions), strict=True):
         if kind in models:
             questions += make(truths)
+    folder = collection.path.parent
+    clips = {os.path.abspath(audio_file(folder, truth.clip)): truth.clip for truth in truths}
+    everything = max(1, len(collection.tracks()))
     judged = []
     for question in questions:
-        file = audio_file(collection.path.parent, question.clip)
-        everything, model = len(truths), models[question.kind]
+        file, model = audio_file(folder, question.clip), models[question.kind]
         if question.kind == "words":
             found = collection.search(question.text, k=everything, model=model)
         elif question.kind == "sound":
             found = collection.search(like=file, k=everything, model=model)
         else:
             found = collection.versions(file, k=everything, model=model)
-        candidates = everything - (question.kind != "words")  # a clip does not find itself
-        judged.append(judge(question, [_answer(result) for result in found], candidates))
+        answers = [Answer(clips[r.path], r.score, r.position) for r in found if r.path in clips]
+        candidates = len(truths) - (question.kind != "words")  # a clip does not find itself
+        judged.append(judge(question, answers, candidates))
     return judged
-
-
-def _answer(result: Result) -> Answer:
-    return Answer(Path(result.path).stem, result.score, result.position)
 
 
 def _who_answers(names: Sequence[str]) -> dict[Kind, str]:
