@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tunes import few_notes, jig, march, waltz
 
+from ohrwurm.data.corpus import truth_of
 from ohrwurm.data.harmony import NAMES
 from ohrwurm.data.instruments import PROGRAMS
 from ohrwurm.data.render import Failure, RenderSpec, Rendition, render, render_many
@@ -119,6 +120,32 @@ def test_many_renditions_come_in_order_and_failures_are_listed() -> None:
     assert [r.score_id if isinstance(r, Failure) else r[0] for r in here] == [s.score.score_id for s in plan]
     assert isinstance(here[3], Failure)
     assert "test/none" in here[3].reason
+
+
+def test_many_processes_give_what_one_gives() -> None:
+    plan = [RenderSpec(score, seed=i, seconds=2.0) for i, score in enumerate([march(), waltz(), jig()])]
+    assert list(render_many(plan, truth_of, workers=2, chunk=1)) == list(render_many(plan, truth_of))
+
+
+def test_a_random_start_avoids_rests() -> None:
+    score = few_notes()
+    late = score.warped(lambda times: times + 60.0)
+    for seed in range(5):
+        made = render(late, seed=seed, style="as-is", seconds=4.0, start="random", degrade=False)
+        assert made.score.parts
+
+
+def test_a_stretch_without_notes_is_refused() -> None:
+    late = few_notes().warped(lambda times: times + 60.0)
+    with pytest.raises(DataError, match="nothing sounds"):
+        render(late, seed=0, style="as-is", seconds=4.0, start=10.0)
+
+
+def test_a_clip_is_as_long_as_asked_whatever_the_tuning() -> None:
+    for seed in range(12):
+        made = render(march(), seed=seed, seconds=6.0, start="random", tempo=1.0)
+        assert len(made.audio) == 6 * made.sample_rate
+        assert made.score.seconds == pytest.approx(6.0)
 
 
 def test_a_start_beyond_the_end_is_refused() -> None:

@@ -133,7 +133,7 @@ def arrange(
         notes = _humanised(make_notes(play_drums(lines, grid, first, last, swing)), style.loose / 2, rng)
         parts.append(Part(kit, True, notes, gain, "drums"))
     merged = _one_part_per_instrument(parts)
-    keep = grid.times[:-1] >= -1e-6
+    keep = (grid.times[:-1] >= -1e-6) & (grid.times[:-1] < score.seconds - 1e-6)
     return dataclasses.replace(
         score,
         parts=merged,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ohrwurm.data.arrange import arrange, style_named, suitable_styles, tempo_scale_for
 from ohrwurm.data.degrade import degrade as degraded
 from ohrwurm.data.describe import caption, tags_of
-from ohrwurm.data.score import Score
+from ohrwurm.data.score import ONSET, Score
 from ohrwurm.data.scores import split_of
 from ohrwurm.data.synthesis import find_soundfont, synthesize
 from ohrwurm.data.truth import chord_labels, instruments_of, note_roll, pitch_classes
@@ -139,7 +139,7 @@ def render(
 
     # Tuning may shorten the clip by up to 2.3 %.
     longer = seconds * 1.025 if seconds is not None and degrade else seconds
-    begin, played = _stretch_that_sounds(cut, length, longer, start, rng)
+    begin, played = _stretch_that_sounds(cut, length, longer, start, _onset_shares(score), rng)
     if not any(len(p.notes) for p in played.parts):
         raise DataError(f"{score.score_id}: nothing sounds from {begin:.1f} s on; choose another start")
     changes |= {"tempo_factor": round(factor, 4), "start": round(begin, 3)}
@@ -175,17 +175,24 @@ def _stretch_that_sounds(
     length: float,
     seconds: float | None,
     start: float | str,
+    onset_shares: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> tuple[float, Score]:
-    """Where to begin, and what is played from there. A random beginning avoids rests: the best of a few."""
+    """Where to begin, and what is played from there. A random beginning avoids rests: the best of a few.
+
+    After the first, beginnings are drawn from `onset_shares`, where notes begin as shares of the length.
+    """
     if start != "random" or seconds is None:
         begin = 0.0 if start == "random" else float(start)
         if not 0.0 <= begin < length:
             raise DataError(f"start {start} s lies outside a piece of {length:.1f} s")
         return begin, cut(begin, min(length - begin, seconds if seconds is not None else length))
     best, choice = -1.0, (0.0, cut(0.0, 0.0))
-    for _ in range(_TRIES):
-        begin = float(rng.uniform(0.0, max(0.0, length - seconds)))
+    latest = max(0.0, length - seconds)
+    for attempt in range(_TRIES):
+        begin = float(rng.uniform(0.0, latest))
+        if attempt and len(onset_shares):
+            begin = min(latest, float(rng.choice(onset_shares)) * length)
         played = cut(begin, min(length - begin, seconds))
         sounding = pitch_classes(played, np.arange(0.0, max(played.seconds, 0.25), 0.25)).any(axis=0).mean()
         if sounding > best:
@@ -193,6 +200,11 @@ def _stretch_that_sounds(
         if best > _ENOUGH_SOUND or length <= seconds:
             break
     return choice
+
+
+def _onset_shares(score: Score) -> NDArray[np.float64]:
+    notes = [score.melody] if len(score.melody) else [p.notes for p in score.parts if not p.is_drum]
+    return np.concatenate([n[:, ONSET] for n in notes]) / max(score.seconds, 1e-9) if notes else np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -239,15 +251,6 @@ class _Job(Generic[Result]):
             return Failure(spec.score.score_id, spec.seed, str(error))
 
 
-def _one_thread() -> None:
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-    except ImportError:
-        pass
-
-
 def render_many(
     plan: Sequence[RenderSpec], fn: Callable[[Rendition], Result], workers: int = 1, *, chunk: int = 4
 ) -> Iterator[Result | Failure]:
@@ -265,7 +268,7 @@ def render_many(
     os.environ.update(dict.fromkeys(limits, "1"))  # inherited by the spawned processes
     try:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
             for result in _in_order(pool, job, plan, chunk, ahead=workers * 3):
                 yield _logged(result)
     finally:
