@@ -17,14 +17,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from ohrwurm.collection import Result
 from ohrwurm.data.abc import read_abc
 from ohrwurm.data.arrange import style_named
 from ohrwurm.demo import rendering
 from ohrwurm.demo.judging import Answer, judge, summarise
 from ohrwurm.demo.plan import Clip, clips
-from ohrwurm.demo.questions import Question, sound_questions, text_questions, version_questions
+from ohrwurm.demo.questions import Kind, Question, sound_questions, text_questions, version_questions
 from ohrwurm.demo.rendering import Truth, audio_file, lengthened, render_clips
-from ohrwurm.demo.run import MARKER, Outcome, claim, discard, run
+from ohrwurm.demo.run import MARKER, Outcome, ask, claim, discard, run
 from ohrwurm.demo.tables import print_outcome, print_question
 from ohrwurm.errors import DataError
 
@@ -203,6 +204,56 @@ def test_right_answers_follow_what_was_played() -> None:
     assert by_clip == {"a": {"b"}, "b": {"a"}, "d": {"e"}, "e": {"d"}}
     assert [q.clip for q in version_questions(truths) if q.shown] == ["a", "d"]
     assert {q.clip: set(q.right) for q in sound_questions(truths)} == {"b": {"c"}}
+
+
+class Ranked:
+    """A collection that answers every question with all its clips in one fixed order, other music among them."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self.path = folder / "collection"
+        self.names = names
+
+    def tracks(self) -> list[str]:
+        return [*self.names, "other"]
+
+    def _ranked(self, k: int, without: Path | None = None) -> list[Result]:
+        files = [audio_file(self.path.parent, name) for name in self.names]
+        files.insert(1, self.path.parent / "elsewhere" / "clip-01.ogg")
+        found = [Result("i", str(f), "", "", "", "", None, 1.0, -float(place)) for place, f in enumerate(files)]
+        return [r for r in found if r.path != str(without)][:k]
+
+    def search(self, words: str = "", *, like: Path | None = None, k: int, model: str) -> list[Result]:
+        assert bool(words) == (model == "word-model")
+        return self._ranked(k, like)
+
+    def versions(self, track: Path, *, k: int, model: str) -> list[Result]:
+        return self._ranked(k, track)
+
+
+def test_answers_of_a_bad_model_are_shown_as_wrong(tmp_path: Path) -> None:
+    truths = [
+        truth("clip-01", "one", "solo piano", ("piano",)),
+        truth("clip-02", "one", "metal", ("distorted guitar",)),
+        truth("clip-03", "two", "punk rock", ("distorted guitar",)),
+        truth("clip-04", "three", "waltz", ("accordion",)),
+    ]
+    models: dict[Kind, str] = {"words": "word-model", "sound": "sound-model", "versions": "version-model"}
+
+    def shown(order: list[str]) -> tuple[int, int]:
+        judged = ask(Ranked(tmp_path, order), truths, models)  # type: ignore[arg-type]
+        outcome = Outcome(
+            tmp_path, truths, {"versions": "chroma-cross-correlation"}, judged, 0, {"render": 0, "index": 0}
+        )
+        outcome.models |= {"words": "mel-statistics", "sound": "mel-statistics"}
+        console = Console(file=io.StringIO(), width=100)
+        print_outcome(outcome, console)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "“solo piano”" in text
+        return text.count("✓"), text.count("✗")
+
+    # "solo piano" has one right answer, "rock band ..." two, the metal clip one alike, the tune "one" one version.
+    assert shown(["clip-04", "clip-03", "clip-02", "clip-01"]) == (1, 4)
+    assert shown(["clip-01", "clip-02", "clip-03", "clip-04"]) == (3, 2)
 
 
 FEW = [c for c in clips() if c.tune in ("when-the-saints", "amazing-grace", "bridal-chorus")]

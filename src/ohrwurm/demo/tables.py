@@ -91,7 +91,8 @@ def print_summary(outcome: Outcome, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "[dim]R@1: share of questions whose first answer is right. mAP: mean average precision over the ranking.[/]"
+        "[dim]R@1: share of questions whose first answer is right. mAP: mean average precision over the ranking.[/]",
+        highlight=False,
     )
     console.print(f"\n{_caveat(outcome)}", highlight=False)
 
