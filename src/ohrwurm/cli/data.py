@@ -24,7 +24,9 @@ def render(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for audio, truth and manifest.csv.")],
     split: Annotated[str, typer.Option(help="train, validation or test: works are split, not renditions.")] = "test",
     count: Annotated[int, typer.Option(min=1, help="How many renditions.")] = 100,
-    per_work: Annotated[int, typer.Option(min=1, help="Renditions of each work (versions).")] = 1,
+    per_work: Annotated[
+        int, typer.Option(min=1, help="Renditions of each work: versions (with --seconds 300: of whole songs).")
+    ] = 1,
     seconds: Annotated[float, typer.Option(min=0.5, help="Longest length of each.")] = 30.0,
     style: Annotated[str, typer.Option(help="A style's name, random, or as-is (`ohrwurm data styles`).")] = "random",
     soundfont: Annotated[

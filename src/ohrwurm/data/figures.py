@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """From figures (see `ohrwurm.data.styles`) to notes: chord voicings, bass lines, drum patterns on a beat grid."""
 
 from __future__ import annotations
@@ -118,7 +117,16 @@ class Harmony:
         return chord if chord.end > time + 0.02 and chord.label != "N" else None
 
 
-def play_chords(figure: str, low: int, voices: int, harmony: Harmony, grid: Grid, first: int, last: int, swing: float) -> list[list[float]]:  # fmt: skip
+def play_chords(
+    figure: str,
+    low: int,
+    voices: int,
+    harmony: Harmony,
+    grid: Grid,
+    first: int,
+    last: int,
+    swing: float,
+) -> list[list[float]]:
     """Notes of an accompaniment figure: struck chords, broken chords, bass and chord."""
     rows: list[list[float]] = []
     for _, onset, end, event in strokes(figure, grid, first, last, swing):
@@ -155,7 +163,16 @@ def hold_chords(low: int, voices: int, harmony: Harmony, start: float, end: floa
     return rows
 
 
-def play_bass(figure: str, low: int, harmony: Harmony, grid: Grid, first: int, last: int, swing: float, rng: np.random.Generator) -> list[list[float]]:  # fmt: skip
+def play_bass(
+    figure: str,
+    low: int,
+    harmony: Harmony,
+    grid: Grid,
+    first: int,
+    last: int,
+    swing: float,
+    rng: np.random.Generator,
+) -> list[list[float]]:
     """Notes of a bass figure. Walking steps (`w`) take chord or scale tones, `a` leads into the next beat's root."""
     rows: list[list[float]] = []
     previous = float(low + 7)
@@ -195,7 +212,13 @@ def _ordered(tones: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(tones, key=lambda t: (t - tones[0]) % 12))
 
 
-def play_drums(lines: tuple[str, ...], grid: Grid, first: int, last: int, swing: float) -> list[list[float]]:
+def play_drums(
+    lines: tuple[str, ...],
+    grid: Grid,
+    first: int,
+    last: int,
+    swing: float,
+) -> list[list[float]]:
     """Notes of a drum pattern; each line is the name of a drum and its figure."""
     rows: list[list[float]] = []
     for line in lines:

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """General MIDI instruments: names, the words people use for them, how long they ring, where they lie well."""
 
 from __future__ import annotations
@@ -8,7 +7,8 @@ _NAMES = """
 piano, bright piano, electric grand piano, honky-tonk piano, electric piano, fm electric piano, harpsichord, clavinet
 celesta, glockenspiel, music box, vibraphone, marimba, xylophone, tubular bells, dulcimer
 hammond organ, percussive organ, rock organ, church organ, reed organ, accordion, harmonica, bandoneon
-classical guitar, acoustic guitar, jazz guitar, clean electric guitar, muted guitar, overdriven guitar, distorted guitar, guitar harmonics
+classical guitar, acoustic guitar, jazz guitar, clean electric guitar
+muted guitar, overdriven guitar, distorted guitar, guitar harmonics
 double bass, electric bass, picked bass, fretless bass, slap bass, slap bass 2, synth bass, synth bass 2
 violin, viola, cello, contrabass, tremolo strings, pizzicato strings, harp, timpani
 string orchestra, slow strings, synth strings, synth strings 2, choir, voice oohs, synth voice, orchestra hit
@@ -17,7 +17,8 @@ soprano saxophone, alto saxophone, tenor saxophone, baritone saxophone, oboe, en
 piccolo, flute, recorder, pan flute, blown bottle, shakuhachi, tin whistle, ocarina
 square lead, saw lead, calliope lead, chiff lead, charang lead, voice lead, fifths lead, bass lead
 new age pad, warm pad, polysynth, choir pad, bowed pad, metallic pad, halo pad, sweep pad
-rain effect, soundtrack effect, crystal effect, atmosphere effect, brightness effect, goblins effect, echoes effect, sci-fi effect
+rain effect, soundtrack effect, crystal effect, atmosphere effect
+brightness effect, goblins effect, echoes effect, sci-fi effect
 sitar, banjo, shamisen, koto, kalimba, bagpipe, fiddle, shanai
 tinkle bell, agogo, steel drums, woodblock, taiko drum, melodic tom, synth drum, reverse cymbal
 fret noise, breath noise, seashore, birds, telephone, helicopter, applause, gunshot
@@ -142,9 +143,11 @@ _RING = {
 _FAMILY_RING = {0: 6.0, 1: 2.0, 3: 3.5, 4: 4.0, 12: 4.0, 13: 2.0, 14: 1.0, 15: 2.0}
 # Where a melody lies well (MIDI pitches); families by default.
 _RANGES = {
-    "piccolo": (74, 98), "violin": (57, 93), "fiddle": (57, 88), "viola": (50, 79), "cello": (40, 69), "contrabass": (32, 55),
+    "piccolo": (74, 98), "violin": (57, 93), "fiddle": (57, 88), "viola": (50, 79), "cello": (40, 69),
+    "contrabass": (32, 55),
     "trumpet": (55, 82), "muted trumpet": (55, 82), "trombone": (41, 67), "tuba": (31, 55), "french horn": (43, 72),
-    "soprano saxophone": (58, 84), "alto saxophone": (52, 77), "tenor saxophone": (46, 72), "baritone saxophone": (38, 64),
+    "soprano saxophone": (58, 84), "alto saxophone": (52, 77), "tenor saxophone": (46, 72),
+    "baritone saxophone": (38, 64),
     "oboe": (60, 86), "english horn": (54, 79), "bassoon": (38, 66), "clarinet": (52, 84), "glockenspiel": (72, 96),
     "celesta": (66, 96), "music box": (66, 93), "flute": (62, 93), "tin whistle": (66, 90), "recorder": (65, 88),
     "tubular bells": (60, 77), "xylophone": (65, 96), "bagpipe": (57, 79), "choir": (52, 77), "voice oohs": (52, 77),

@@ -22,6 +22,7 @@ _FOLDERS = (
 )
 MAX_VOICES = 96
 _HEADROOM_DB = -12.0
+_COMMON_LEVEL = 0.03  # RMS of one note
 _DRUM_SECONDS = 0.5
 # Presets that are out of tune or silent in a SoundFont, and the program that stands in for them.
 _FAULTY = {"TimGM6mb.sf2": {78: 74}}  # its whistle sounds a minor third too high: recorder
@@ -83,6 +84,25 @@ def _loaded(path: Path, modified: float) -> Any:
         raise DataError(f"{path}: not a readable SoundFont ({error})") from error
 
 
+@functools.lru_cache(maxsize=4096)
+def _levelling(path: Path, modified: float, program: int, pitch: int) -> float:
+    """A gain that brings a program near a common loudness: SoundFonts differ by up to 20 dB from one to another.
+
+    By the RMS of a note of 0.6 s; three quarters of the difference in dB are made up for.
+    """
+    from tinysoundfont import _tinysoundfont as engine
+
+    font = engine.SoundFont(_loaded(path, modified))
+    font.set_output(engine.OutputMode.Mono, 11025, _HEADROOM_DB)
+    font.channel_set_bank(0, 0)
+    font.channel_set_preset_number(0, program, False)
+    samples = np.zeros(6615, dtype=np.float32)
+    font.channel_note_on(0, pitch, 0.75)
+    font.render(samples.view(np.uint8))
+    level = float(np.sqrt((samples**2).mean()))
+    return float(np.clip((_COMMON_LEVEL / max(level, 1e-5)) ** 0.75, 0.3, 4.0))
+
+
 def synthesize(
     score: Score,
     soundfont: str | Path | None = None,
@@ -115,7 +135,11 @@ def synthesize(
         font.channel_set_bank(channel, 0)
         program = part.program if part.is_drum else faulty.get(part.program, part.program)
         font.channel_set_preset_number(channel, program, part.is_drum)
-        font.channel_set_volume(channel, part.gain)
+        level = 1.0
+        if part.role and not part.is_drum:  # arranged by us; bands keep the balance they came with
+            pitch = 12 * round(float(np.median(part.notes[:, PITCH])) / 12) if len(part.notes) else 60
+            level = _levelling(path, path.stat().st_mtime, program, pitch)
+        font.channel_set_volume(channel, part.gain * level)
     samples = np.zeros(round(total * sample_rate), dtype=np.float32)
     raw = samples.view(np.uint8)  # the engine writes float32 into bytes
     at = 0
