@@ -20,7 +20,7 @@ def clip_logits(audio: Tensor, text: Tensor, logit_scale: Tensor, largest: float
         logit_scale: the learned logarithm of the multiplier, of one element.
     """
     scale = logit_scale.exp().clamp(max=largest)
-    return scale * functional.normalize(audio, dim=-1) @ functional.normalize(text, dim=-1).T
+    return scale * (functional.normalize(audio, dim=-1) @ functional.normalize(text, dim=-1).T)
 
 
 def clip_loss(audio: Tensor, text: Tensor, logit_scale: Tensor, largest: float = LARGEST_SCALE) -> Tensor:
