@@ -133,7 +133,7 @@ def versions(
         groups = music.version_groups(threshold, where=where, model=model)
         if as_json:
             shown = [
-                {"similarity": g.similarity, "tracks": [_row(r, i) for i, r in enumerate(g.tracks)]} for g in groups
+                {"similarity": g.similarity, "tracks": [_row(r, i) for i, r in enumerate(g.tracks, 1)]} for g in groups
             ]
             _print_json({"groups": shown})
         elif groups:
