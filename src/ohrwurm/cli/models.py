@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 models = typer.Typer(help="Models by name: list them, show a card.", no_args_is_help=True)
@@ -51,3 +53,16 @@ def show(
     from rich.markdown import Markdown
 
     Console().print(Markdown(registry.readme(card)))
+
+
+@models.command()
+def record(
+    folder: Path = typer.Argument(exists=True, file_okay=False, help="A model folder."),
+    reports: list[Path] = typer.Argument(help="Reports of `ohrwurm evaluate --out` or a run's report.json."),
+    baseline: list[Path] = typer.Option([], "--baseline", help="Reports of other models on the same data."),
+) -> None:
+    """Write measured figures onto a model's card. Example: ohrwurm models record my-model anthems.json"""
+    from ohrwurm.evaluation.record import record as write
+
+    card = write(folder, reports, baseline)
+    typer.echo(f"{folder}: {len(card.results)} figures on the card of {card.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -67,7 +67,12 @@ class Task(lightning.LightningModule):
         raise NotImplementedError
 
     def report(self) -> dict[str, Any]:
-        """Final figures on validation and test data, for the card. The best weights are loaded, in eval mode."""
+        """Final figures on test data, for the card. The best weights are loaded, in eval mode.
+
+        Keys that `ohrwurm models record` reads: ``data``, ``protocol``, ``n`` (what was counted, in words),
+        ``test`` (metric → value), and where they exist ``chance`` and ``baseline`` (metric → value) and
+        ``baseline_name``. Others are kept in the run's report.
+        """
         raise NotImplementedError
 
     def train_dataloader(self) -> Loader:
@@ -134,3 +139,8 @@ def seed_of(numbers: Iterable[int]) -> int:
     True
     """
     return int(np.random.SeedSequence(tuple(numbers)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def rounded(figures: Mapping[str, float], digits: int = 4) -> dict[str, float]:
+    """Figures for a report: plain floats, rounded."""
+    return {name: round(float(value), digits) for name, value in figures.items()}

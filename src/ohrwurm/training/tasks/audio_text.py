@@ -22,7 +22,7 @@ from ohrwurm.models.ttmr import TTMR
 from ohrwurm.objectives.contrastive import clip_loss
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
-from ohrwurm.training.task import Task, generator
+from ohrwurm.training.task import Task, generator, rounded
 from ohrwurm.training.tasks.versions import warm_cosine
 
 LOUDEST, STEP = 60.0, 0.625  # decibels of code 255, and of one code: 8 bits span [-99, 60] dB
@@ -73,7 +73,7 @@ class AudioTextTask(Task):
         scores: tuple[str, ...] = ("pop909", "openewld", "freedoom"),
         count: int = 6000,
         seconds: float = 13.0,
-        window: float = 10.0,
+        window: float = 5.0,
         hop: float = 5.0,
         batch_size: int = 64,
         captions: float = 0.4,
@@ -132,11 +132,12 @@ class AudioTextTask(Task):
 
         return Batches(groups, make)
 
-    def cut(self, example: Example, draw: np.random.Generator | None) -> np.ndarray:
-        """One window of a clip's mel, at random or from its start; zero-padded (silence) if the clip is short."""
+    def cut(self, example: Example, start: int | np.random.Generator) -> np.ndarray:
+        """One window of a clip's mel from frame `start`, or at random; padded with silence if the clip is short."""
         frames = int(self.settings.window * self.rate)
         mel = example.arrays["mel"]
-        start = int(draw.integers(max(1, mel.shape[1] - frames + 1))) if draw is not None else 0
+        if isinstance(start, np.random.Generator):
+            start = int(start.integers(max(1, mel.shape[1] - frames + 1)))
         mel = decode_decibels(mel[:, start : start + frames])
         return np.pad(mel, ((0, 0), (0, frames - mel.shape[1])), constant_values=-100.0)
 
@@ -154,7 +155,7 @@ class AudioTextTask(Task):
         mels, texts = batch
         audio = self.model.encode_features(mels).pooled
         loss = clip_loss(audio, self.text_vectors(texts), self.model.logit_scale).float()
-        self.log("training/loss", loss, on_epoch=True, on_step=False, prog_bar=True)
+        self.log("training/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(texts))
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -164,9 +165,19 @@ class AudioTextTask(Task):
         self.collected.append(self.embed([self.validation_examples[i] for i in rows]))
 
     def embed(self, examples: list[Example]) -> Tensor:
-        """Audio vectors `(n, dim)` of the first window of each clip."""
-        mels = torch.from_numpy(np.stack([self.cut(e, None) for e in examples]))
-        return self.model.encode_features(mels).pooled
+        """Audio vectors `(n, dim)`, each the mean over a clip's windows, as a collection makes them."""
+        hop = int(self.settings.hop * self.rate)
+        width = int(self.settings.window * self.rate)
+        mels, owner = [], []
+        for number, example in enumerate(examples):
+            last = max(0, example.arrays["mel"].shape[1] - width)
+            for start in sorted({*range(0, last + 1, hop), last}):
+                mels.append(self.cut(example, start))
+                owner.append(number)
+        vectors = self.model.encode_features(torch.from_numpy(np.stack(mels))).pooled.float()
+        index = torch.tensor(owner)
+        total = torch.zeros(len(examples), vectors.shape[1]).index_add(0, index, vectors)
+        return total / torch.bincount(index)[:, None]
 
     def on_validation_epoch_end(self) -> None:
         vectors = torch.cat(self.collected)
@@ -199,9 +210,11 @@ class AudioTextTask(Task):
         examples = self._examples("test", self.settings.test_count, self.cache, self.workers)
         vectors = torch.cat([self.embed(examples[i : i + 64]) for i in range(0, len(examples), 64)])
         return {
-            "test clips": len(examples),
-            "test": {k: round(float(v), 4) for k, v in self.score(vectors, examples).items()},
-            "chance": metrics.chance(np.eye(len(examples), dtype=bool)),
+            "data": "rendered: held-out scores, other SoundFont",
+            "protocol": "all tags of a clip as one text, against all clips",
+            "n": f"{len(examples)} clips",
+            "test": rounded(self.score(vectors, examples)),
+            "chance": rounded(metrics.chance(np.eye(len(examples), dtype=bool))),
         }
 
     def export(self, folder: Path) -> None:

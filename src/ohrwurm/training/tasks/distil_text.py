@@ -23,7 +23,7 @@ from ohrwurm.errors import RecipeError
 from ohrwurm.models.text import StaticTextEncoder
 from ohrwurm.objectives.distillation import cosine_distillation
 from ohrwurm.training.batches import Batches
-from ohrwurm.training.task import Task, torch_generator
+from ohrwurm.training.task import Task, rounded, torch_generator
 
 WORD = re.compile(r"[a-z]+|[0-9]+s?")
 
@@ -199,8 +199,13 @@ class TextDistillationTask(Task):
         """Agreement with the teacher on the held-out descriptions."""
         with torch.inference_mode():
             self.collected = [self.encoder.encode_ids(self.validation_ids)]
-        found = {k: round(v, 4) for k, v in self.agreement().items()}
-        return {**found, "held-out descriptions": len(self.validation_ids), "vocabulary": len(self.encoder.vocabulary)}
+        return {
+            "data": "MusicCaps and Incompetech, held-out descriptions",
+            "protocol": "agreement with the MiniLM teacher",
+            "n": f"{len(self.validation_ids)} descriptions",
+            "test": rounded(self.agreement()),
+            "vocabulary": len(self.encoder.index),
+        }
 
     def export(self, folder: Path) -> None:
         """Write `words.safetensors`: vocabulary, half-precision vectors, importances; read by the text-audio task."""

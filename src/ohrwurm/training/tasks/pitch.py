@@ -18,7 +18,7 @@ from ohrwurm.models.base import ModelCard
 from ohrwurm.models.pitchnet import PitchNet
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
-from ohrwurm.training.task import Task, generator
+from ohrwurm.training.task import Task, generator, rounded
 from ohrwurm.training.tasks.versions import warm_cosine
 
 SUBFRAMES = 4  # truth is sampled this often within a frame
@@ -189,11 +189,15 @@ class PitchTask(Task):
         examples = self._examples("test", self.cache, self.workers)
         pairs = [self.compare(e) for e in examples]
         plain = [(truth, e.arrays["chroma"].T) for e, (truth, _) in zip(examples, pairs, strict=True)]
+        truth = np.concatenate([t for t, _ in pairs])
         return {
-            "test renditions": len(examples),
-            "test": {k: round(v, 4) for k, v in self.figures(pairs).items()},
-            "plain chroma": {k: round(v, 4) for k, v in self.figures(plain).items()},
-            "chance AP": round(float(np.concatenate([t for t, _ in pairs]).mean()), 4),
+            "data": "rendered: held-out scores, other SoundFont",
+            "protocol": "pitch classes that sound, frame by frame (93 ms)",
+            "n": f"{len(examples)} renditions, {len(truth)} frames",
+            "test": rounded(self.figures(pairs)),
+            "chance": rounded(metrics.chance(truth)),
+            "baseline": rounded(self.figures(plain)),
+            "baseline_name": "plain chroma",
         }
 
     def export(self, folder: Path) -> None:

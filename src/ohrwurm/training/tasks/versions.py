@@ -23,7 +23,7 @@ from ohrwurm.models.move import MOVE, VersionEncoder, tile_pitch_classes
 from ohrwurm.objectives.metric import normalized_softmax, triplet_loss
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.rendered import plan_renditions, render_examples
-from ohrwurm.training.task import Task, generator
+from ohrwurm.training.task import Task, generator, rounded
 
 
 @dataclasses.dataclass
@@ -203,13 +203,12 @@ class VersionTask(Task):
         works = self._works("test", 3, self.cache, self.workers)
         found = self.score([self.embed(w.profiles) for w in works], works)
         labels = np.array([i for i, w in enumerate(works) for _ in w.profiles])
-        chance = metrics.chance(labels)
         return {
-            "validation works": len(self.validation_works),
-            "test works": len(works),
-            "test renditions": len(labels),
-            "test": {k: round(float(v), 4) for k, v in found.items()},
-            "chance": {k: round(float(v), 4) for k, v in chance.items()},
+            "data": "rendered: held-out works; other SoundFont, keys, tempi and instruments",
+            "protocol": "each rendition against all others",
+            "n": f"{len(labels)} renditions of {len(works)} works",
+            "test": rounded(found),
+            "chance": rounded(metrics.chance(labels)),
         }
 
     def export(self, folder: Path) -> None:
