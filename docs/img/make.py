@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ohrwurm.atomic import write_text
+from ohrwurm.collection import Collection
 
 HERE = Path(__file__).parent
 QUERY = "music box lullaby"
@@ -51,24 +52,32 @@ def page(folder: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     from ohrwurm.cli.serve import listen, page_address
-    from ohrwurm.collection import Collection
     from ohrwurm.web.api import create_app
 
+    collection = Collection(folder / "collection")
     listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(Collection(folder / "collection")), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(collection), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     chromium = os.environ.get("OHRWURM_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         view = browser.new_page(viewport={"width": 1000, "height": 640}, device_scale_factor=1)
-        view.goto(page_address(listening) + f"?q={QUERY.replace(' ', '+')}")
+        view.goto(page_address(listening) + _question(collection))
         view.wait_for_load_state("networkidle")
         view.wait_for_timeout(1500)
         view.screenshot(path=str(HERE / "page.png"))
         browser.close()
     server.should_exit = True
     thread.join(10)
+
+
+def _question(collection: Collection) -> str:
+    """Words where a model understands them, else the versions of a track."""
+    if any("words" in model.good_for for model in collection.status().models):
+        return f"?q={QUERY.replace(' ', '+')}"
+    (track, *_) = collection.tracks("title = 'Minuet in G'")
+    return f"?versions={track.id}"
 
 
 if __name__ == "__main__":
