@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     On an exception the temporary file is removed and `path` is untouched.
 
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "result.txt"
+    >>>     >>> target = Path(tempfile.mkdtemp()) / "result.txt"
     >>> with replacing(target) as temporary:
     ...     _ = temporary.write_text("done")
     >>> target.read_text()
@@ -24,9 +23,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp{path.suffix}")
+    # Not mkstemp: its files are for their owner only, and the result should be as readable as any other file.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         with open(temporary, "rb") as written:

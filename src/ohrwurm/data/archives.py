@@ -12,8 +12,9 @@ from ohrwurm.errors import DataError
 
 
 def cache_folder() -> Path:
-    """`OHRWURM_CACHE`, or `~/.cache/ohrwurm`."""
-    return Path(os.environ.get("OHRWURM_CACHE") or "~/.cache/ohrwurm").expanduser()
+    """`OHRWURM_CACHE`, or `ohrwurm` in the user's cache folder (XDG_CACHE_HOME, usually ~/.cache)."""
+    named = os.environ.get("OHRWURM_CACHE")
+    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ohrwurm").expanduser()
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -24,7 +25,9 @@ def data_root(root: str | Path | None = None) -> Path:
     """
     given = root or os.environ.get("OHRWURM_DATA")
     if not given:
-        raise DataError("where are the scores? set OHRWURM_DATA to the folder of the data sets, or give it")
+        raise DataError(
+            "where is the data? set OHRWURM_DATA to the folder of the data sets (docs/data.md says what goes there)"
+        )
     path = Path(given).expanduser()
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; set OHRWURM_DATA to the folder of the data sets")

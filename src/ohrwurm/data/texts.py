@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import lzma
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ohrwurm.data.archives import data_root
 from ohrwurm.errors import DataError
 
 
@@ -18,18 +18,6 @@ class Description:
 
     text: str
     tags: tuple[str, ...]
-
-
-def data_root(root: str | Path | None = None) -> Path:
-    """The folder of training data: `root`, or what the environment variable OHRWURM_DATA names."""
-    found = root or os.environ.get("OHRWURM_DATA")
-    if not found:
-        raise DataError(
-            "no training data: set OHRWURM_DATA to the folder that holds it (docs/data.md says what goes there)"
-        )
-    if not Path(found).is_dir():
-        raise DataError(f"{found}: not a folder; OHRWURM_DATA must name the folder with the training data")
-    return Path(found)
 
 
 def _records(file: Path) -> Iterator[dict]:

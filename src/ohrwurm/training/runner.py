@@ -29,6 +29,7 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 import ohrwurm
 from ohrwurm.atomic import write_text
+from ohrwurm.data.archives import cache_folder
 from ohrwurm.errors import TrainingError
 from ohrwurm.training import checkpoints
 from ohrwurm.training.checkpoints import AtomicIO, Checkpoints
@@ -105,13 +106,6 @@ def run(
     write_text(out / "report.json", json.dumps(summary, indent=2, ensure_ascii=False, default=float) + "\n")
     log.info("done: %s", model_folder)
     return model_folder
-
-
-def cache_folder() -> Path:
-    """Where prepared examples are kept: `$OHRWURM_CACHE`, else `ohrwurm` in the user's cache folder."""
-    if os.environ.get("OHRWURM_CACHE"):
-        return Path(os.environ["OHRWURM_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ohrwurm"
 
 
 def _prepared_task(recipe: Recipe, cache: Path, workers: int | None) -> Task:
