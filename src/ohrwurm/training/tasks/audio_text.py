@@ -142,8 +142,7 @@ class AudioTextTask(Task):
         return np.pad(mel, ((0, 0), (0, frames - mel.shape[1])), constant_values=-100.0)
 
     def val_dataloader(self) -> Batches:
-        count = len(self.validation_examples)
-        return Batches([range(i, min(count, i + 64)) for i in range(0, count, 64)])
+        return Batches(torch.arange(len(self.validation_examples)).split(64))
 
     def text_vectors(self, texts: list[str]) -> Tensor:
         """Texts → joint space; the word vectors stay as distilled, so that words never trained on keep their place."""
@@ -161,8 +160,8 @@ class AudioTextTask(Task):
     def on_validation_epoch_start(self) -> None:
         self.collected: list[Tensor] = []
 
-    def validation_step(self, rows: range, _: int) -> None:
-        self.collected.append(self.embed([self.validation_examples[i] for i in rows]))
+    def validation_step(self, rows: Tensor, _: int) -> None:
+        self.collected.append(self.embed([self.validation_examples[i] for i in rows.tolist()]))
 
     def embed(self, examples: list[Example]) -> Tensor:
         """Audio vectors `(n, dim)`, each the mean over a clip's windows, as a collection makes them."""
