@@ -14,9 +14,14 @@ from ohrwurm.atomic import replacing, write_bytes, write_text
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "result.json"
     write_text(target, "old")
-    with pytest.raises(RuntimeError), replacing(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def stopped_half_way() -> None:
+        with replacing(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stopped_half_way()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.json"]
 

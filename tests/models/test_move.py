@@ -195,3 +195,10 @@ def test_wrong_settings_say_what_is_allowed() -> None:
         VersionEncoder(pitch="crepe")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="12, time"):
         tile_pitch_classes(torch.rand(1, 23, 50))
+
+
+def test_input_is_that_of_the_published_preparation(move_golden) -> None:
+    golden = move_golden["preproc"]
+    hop_512 = move_golden.make.pcp12(int(golden["seed"]), int(golden["n"]))  # eight rows a feature frame
+    profile = torch.from_numpy(hop_512[::8].T.copy())[None]
+    np.testing.assert_array_equal(tile_pitch_classes(profile)[0].numpy(), golden["out"])
