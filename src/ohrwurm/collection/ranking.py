@@ -9,7 +9,7 @@ import numpy as np
 from ohrwurm.collection.records import Result, Space, Track
 from ohrwurm.collection.store import Store
 
-FEW = 1000  # so many candidates are searched directly; more are searched around
+FEW = 200  # so many candidates are searched directly (longer SQL lists are slow); more are searched around
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # (n, D) → (n,), higher is nearer
 

@@ -82,6 +82,7 @@ class Store:
     def __init__(self, folder: Path, connection: Any) -> None:
         self.folder = folder
         self._db = connection
+        self._opened: dict[str, Any] = {}
 
     # Opening ---------------------------------------------------------------------------------------------------
 
@@ -237,7 +238,7 @@ class Store:
                 self._merge("tracks", _rows(tracks, TRACKS), "path")
             for table, paths in (("tracks", forget_tracks), ("failures", forget_failures)):
                 for chunk in _chunks(paths):
-                    self._db.open_table(table).delete(_among("path", chunk))
+                    self._table(table).delete(_among("path", chunk))
 
     # Vectors ---------------------------------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ class Store:
 
     def count(self, space: Space) -> int:
         """Number of contents that have vectors in a space."""
-        return int(self._db.open_table(space.table).count_rows())
+        return int(self._table(space.table).count_rows())
 
     def vectors(self, space: Space, contents: Iterable[str]) -> dict[str, Vectors]:
         """Track and window vectors of some contents; those without vectors are left out."""
@@ -270,7 +271,7 @@ class Store:
         self, space: Space, query: np.ndarray, limit: int, among: Iterable[str] = ()
     ) -> list[tuple[str, float]]:
         """The nearest contents by cosine, exactly: `(content, cosine)`, best first; `among` restricts them."""
-        search = self._db.open_table(space.table).search(query).distance_type("cosine").bypass_vector_index()
+        search = self._table(space.table).search(query).distance_type("cosine").bypass_vector_index()
         among = list(among)
         if among:
             search = search.where(_among("content", among), prefilter=True)
@@ -287,7 +288,7 @@ class Store:
         for space in self.spaces():
             orphans = sorted(self.contents(space) - wanted)
             for chunk in _chunks(orphans):
-                self._db.open_table(space.table).delete(_among("content", chunk))
+                self._table(space.table).delete(_among("content", chunk))
             dropped += len(orphans)
         return dropped
 
@@ -298,12 +299,13 @@ class Store:
         if all(tracks <= self.contents(s) for s in spaces):
             for name in self._tables() - {s.table for s in spaces}:
                 if name.startswith("vectors-"):
+                    self._opened.pop(name, None)
                     self._db.drop_table(name)
 
     def compact(self) -> None:
         """Merge the small files of many commits and drop old versions, so that the folder stays small and fast."""
         for name in self._tables():
-            self._db.open_table(name).optimize(cleanup_older_than=KEEP_VERSIONS)
+            self._table(name).optimize(cleanup_older_than=KEEP_VERSIONS)
 
     def disk_bytes(self) -> int:
         """Size of the folder."""
@@ -321,8 +323,13 @@ class Store:
             if not token:
                 return names
 
+    def _table(self, name: str) -> Any:
+        if name not in self._opened:
+            self._opened[name] = self._db.open_table(name)
+        return self._opened[name]
+
     def _read(self, table: str, columns: list[str] | None, where: str = "") -> pa.Table:
-        query = self._db.open_table(table).search()
+        query = self._table(table).search()
         if columns:
             query = query.select(columns)
         if where:
@@ -338,7 +345,7 @@ class Store:
             ) from error
 
     def _merge(self, table: str, rows: pa.Table, key: str) -> None:
-        merge = self._db.open_table(table).merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
+        merge = self._table(table).merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
         merge.execute(rows)
 
     @contextmanager
