@@ -83,11 +83,12 @@ def test_equals_decoding_here_at_every_rate(music, block_seconds):
 
 def test_child_starts_fast_and_without_torch():
     code = "import sys, ohrwurm.audio.child; print([m for m in ('torch','librosa','scipy') if m in sys.modules])"
-    begun = time.perf_counter()
+    before = os.times()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = os.times()
     assert done.stdout.strip() == "[]"
-    # CPU seconds would be fairer on a machine under load; the promise is a second of a person's time.
-    assert time.perf_counter() - begun < 5
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 1  # CPU seconds: the same on a machine under load
 
 
 def test_one_child_serves_many_files(music):
@@ -126,7 +127,7 @@ def test_unusable_files_cost_neither_the_child_nor_the_next(music, tmp_path):
 )
 def test_broken_decoder_costs_one_file(name, reason, detail, music):
     good, bad = music("good.wav", seconds=2), music(name)
-    limits = Limits(wall_seconds=3 if reason == "timeout" else 60, memory_bytes=2**29)
+    limits = Limits(wall_seconds=5 if reason == "timeout" else 60, memory_bytes=2**29)
     with Decoder(limits, child=BROKEN) as decoder:
         assert len(read(decoder, good)[16000]) == 32000
         for _ in range(2):
@@ -135,7 +136,7 @@ def test_broken_decoder_costs_one_file(name, reason, detail, music):
                 read(decoder, bad, block_seconds=1)
             assert (caught.value.reason, caught.value.path) == (reason, str(bad))
             assert detail in caught.value.detail
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < 60  # not the ten minutes of the sleep
             assert len(read(decoder, good)[16000]) == 32000
         assert decoder.starts == 3
 
@@ -146,10 +147,10 @@ def test_what_a_library_prints_does_not_reach_the_messages(music):
 
 
 def test_time_of_the_reader_does_not_count(music):
-    with Decoder(Limits(wall_seconds=1.0)) as decoder:
+    with Decoder(Limits(wall_seconds=3.0)) as decoder:
         total = 0
         for block in decoder.stream(music("slow.wav", seconds=60), (44100,), block_seconds=5):
-            time.sleep(0.15)
+            time.sleep(0.3)
             total += len(block[44100])
     assert total == 60 * 44100
 
