@@ -211,6 +211,19 @@ class VersionTask(Task):
             "chance": rounded(metrics.chance(labels)),
         }
 
+    @torch.inference_mode()
+    def threshold(self) -> float:
+        """Cosine above which two renditions are called versions: the one of best F1 over validation pairs."""
+        vectors = torch.cat([self.embed(w.profiles) for w in self.validation_works])
+        unit = nn.functional.normalize(vectors, dim=-1)
+        labels = torch.tensor([i for i, w in enumerate(self.validation_works) for _ in w.profiles])
+        upper = torch.triu_indices(len(labels), len(labels), 1)
+        cosines = (unit @ unit.T)[upper[0], upper[1]]
+        same = (labels[upper[0]] == labels[upper[1]])[cosines.argsort(descending=True)].float()
+        hits = same.cumsum(0)
+        f1 = 2 * hits / (torch.arange(1, len(same) + 1) + same.sum())
+        return float(cosines.sort(descending=True).values[f1.argmax()])
+
     def export(self, folder: Path) -> None:
         """Write the model folder: the pitch model and MOVE as one encoder of waveforms."""
         settings = self.settings
@@ -223,6 +236,7 @@ class VersionTask(Task):
             hop=settings.window,
             minimum=5.0,
             dim=settings.dim,
+            features={"version_threshold": round(self.threshold(), 3)},
             good_for=("versions",),
             description=settings.description,
             parameters={
