@@ -15,7 +15,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     On an exception the temporary file is removed and `path` is untouched.
 
-    >>>     >>> target = Path(tempfile.mkdtemp()) / "result.txt"
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "result.txt"
     >>> with replacing(target) as temporary:
     ...     _ = temporary.write_text("done")
     >>> target.read_text()
