@@ -25,9 +25,7 @@ def data_root(root: str | Path | None = None) -> Path:
     """
     given = root or os.environ.get("OHRWURM_DATA")
     if not given:
-        raise DataError(
-            "where is the data? set OHRWURM_DATA to the folder of the data sets (see docs/data.md)"
-        )
+        raise DataError("where is the data? set OHRWURM_DATA to the folder of the data sets (see docs/data.md)")
     path = Path(given).expanduser()
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; set OHRWURM_DATA to the folder of the data sets")
