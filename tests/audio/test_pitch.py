@@ -58,7 +58,7 @@ def test_harmonic_stack_holds_at_a_bin_what_sounds_at_its_multiples() -> None:
 
 
 def test_constant_q_finds_the_note() -> None:
-    magnitudes = constant_q(tone(60, 2.0, 44100).numpy(), 44100)
+    magnitudes = constant_q(tone(60, 2.0, 44100).numpy(), 44100)  # slow: librosa compiles at first use
     assert magnitudes.shape == (216, 1 + 2 * 44100 // 4096)
     assert int(magnitudes[:, 10].argmax()) == 36 * 3  # C4 is three octaves above C1
     assert magnitudes.dtype == np.float32

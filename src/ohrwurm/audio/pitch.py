@@ -48,6 +48,8 @@ class LogFrequency(nn.Module):
     window = 8192
     fft_size = 8192
     floor = 1e-8
+    taper: Tensor
+    filters: Tensor
 
     def __init__(self) -> None:
         super().__init__()
