@@ -27,10 +27,7 @@ START, END = "<!-- RESULTS", "<!-- END RESULTS -->"
 
 def rows() -> list[str]:
     """The table's lines."""
-    lines = [
-        "| model | data | protocol | figure | value | chance | baseline | counts |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines = ["| model | data | figure | value | chance | baseline | counts |", "|---|---|---|---|---|---|---|"]
     for model, data, metrics in SHOWN:
         by_metric = {r["metric"]: r for r in registry.card(model).results if r["data"].startswith(data)}
         lines += [_line(model, by_metric[m]) for m in metrics if m in by_metric]
@@ -42,17 +39,9 @@ def _line(model: str, row: dict[str, Any]) -> str:
     if "interval" in row:
         low, high = row["interval"]
         value += f" [{low:.3g}, {high:.3g}]"
-    chance = f"{row['chance']:.2g}" if row.get("chance") is not None else ""
-    cells = (
-        f"`{model}`",
-        row["data"],
-        row["protocol"],
-        row["metric"],
-        value,
-        chance,
-        row.get("baseline", ""),
-        row["n"],
-    )
+    chance = f"{row['chance']:.3g}" if row.get("chance") is not None else ""
+    counts = ", ".join(part for part in row["n"].split(", ") if not part.startswith("0 "))
+    cells = (f"`{model}`", row["data"], row["metric"], value, chance, row.get("baseline", ""), counts)
     return "| " + " | ".join(cells) + " |"
 
 

@@ -306,12 +306,13 @@ def _print_table(results: Any, title: str | None = None) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("#", "score", "at"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("title", no_wrap=True, overflow="ellipsis", ratio=3)
-    table.add_column("artist", no_wrap=True, overflow="ellipsis", ratio=2)
+    # Only what may wrap gives way in a narrow terminal: numbers and ids stay whole.
+    table.add_column("title", overflow="ellipsis")
+    table.add_column("artist", overflow="ellipsis")
     table.add_column("id", no_wrap=True, style="dim")
     wide = console.width >= 120
     if wide:
-        table.add_column("file", no_wrap=True, overflow="ellipsis", style="dim", ratio=3)
+        table.add_column("file", overflow="ellipsis", style="dim")
     for rank, r in enumerate(results, 1):
         at = "" if r.position is None else _clock(r.position)
         row = [str(rank), f"{r.score:.3f}", at, escape(r.title), escape(r.artist), r.id]
