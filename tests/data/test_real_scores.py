@@ -89,3 +89,16 @@ def test_renditions_sound_in_the_pitch_classes_they_name(collections: dict[str, 
         wrong.append(max(scores[1:]))
     assert np.mean(right) > 0.4
     assert np.mean(np.array(right) > np.array(wrong)) >= 0.9
+
+
+def test_the_committed_data_list_is_what_trains() -> None:
+    import csv
+    from pathlib import Path
+
+    from ohrwurm import recipes
+    from ohrwurm.data.scores import read_scores
+
+    with open(Path(recipes.__file__).parent / "ohrwurm" / "works.csv", encoding="utf-8", newline="") as file:
+        listed = {row["work_id"]: row["split"] for row in csv.DictReader(file)}
+    found = {s.work_id: split_of(s) for s in read_scores(("pop909", "openewld", "freedoom"))}
+    assert found == listed
