@@ -18,7 +18,8 @@ from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, JointModel, ModelCard
 from ohrwurm.models.ttmr import TTMR
 
-NAMES = registry.names()
+# Other test modules register models of their own in the same process; those are not ours to walk.
+NAMES = [n for n in registry.names() if registry.builder(registry.card(n)).__module__.startswith("ohrwurm.")]
 USES = {"words", "sound", "versions"}
 
 
@@ -218,4 +219,6 @@ def test_unknown_names_parameters_and_cards_say_what_to_do(tmp_path: Path) -> No
 
 
 def test_describe_is_json_of_all_cards() -> None:
-    assert [entry["name"] for entry in json.loads(registry.describe())] == NAMES
+    described = [entry["name"] for entry in json.loads(registry.describe())]
+    assert described == registry.names()
+    assert set(NAMES) <= set(described)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 HERE = Path(__file__).parent
 RECIPE = """\
@@ -16,6 +17,15 @@ description: A regression of milliseconds.
 task: {class: tiny.TinyTask}
 trainer: {max_epochs: 4, accelerator: cpu}
 """
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As in the processes that `start` makes: sums are split by thread, so runs compare bit for bit at equal counts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

@@ -87,15 +87,21 @@ def _folder(name: str | Path) -> Path | None:
     return None
 
 
-def build(card: ModelCard) -> AudioEncoder:
-    """An untrained model as its card describes it, in eval mode."""
+def builder(card: ModelCard) -> Callable[..., AudioEncoder]:
+    """The class or function that makes models of the card's architecture."""
     _load_families()
     if card.architecture not in _builders:
         raise ModelError(
             f"{card.name}: unknown architecture {card.architecture!r}. Known: {', '.join(sorted(_builders))}"
         )
+    return _builders[card.architecture]
+
+
+def build(card: ModelCard) -> AudioEncoder:
+    """An untrained model as its card describes it, in eval mode."""
+    make = builder(card)
     try:
-        model = _builders[card.architecture](**card.parameters)
+        model = make(**card.parameters)
     except TypeError as error:
         raise ModelError(f"{card.name}: the card's parameters do not fit {card.architecture!r}: {error}") from error
     model.card = card

@@ -183,7 +183,8 @@ class StaticTextEncoder(TextEncoder):
         start = 0
         while start < len(word):
             mark = "##" if start else ""
-            for end in range(min(len(word), start + self._longest_piece), start, -1):
+            last = len(word) if whole or start or len(word) == 1 else len(word) - 1
+            for end in range(min(last, start + self._longest_piece), start, -1):
                 if mark + word[start:end] in index:
                     found.append(mark + word[start:end])
                     start = end
