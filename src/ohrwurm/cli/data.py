@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ohrwurm.cli.progress import progress_bar
 
 data = typer.Typer(help="Training and test data: render scores, look into manifests.", no_args_is_help=True)
 
@@ -62,7 +62,7 @@ def render(
         count, per_work=per_work, seed=seed, style=style, soundfont=soundfont, sample_rate=sample_rate,
         seconds=seconds, start="random", degrade=not clean,
     )  # fmt: skip
-    with _progress_bar(as_json) as progress:
+    with progress_bar("Rendering", as_json) as progress:
         made = render_corpus(specs, out, audio_format=audio_format, workers=workers, progress=progress)
     failures = [{"score": f.score_id, "seed": f.seed, "reason": f.reason} for f in made.failures]
     if as_json:
@@ -162,19 +162,3 @@ def _print(summary: dict[str, Any]) -> None:
             value = ", ".join(value)
         table.add_row(f"[bold]{escape(name)}[/bold]", escape(str(value)))
     Console().print(table)
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error with rate and time left; nothing where standard error is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

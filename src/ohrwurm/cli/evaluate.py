@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ohrwurm.cli.collection import reporting
+from ohrwurm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from ohrwurm.evaluation.report import Report
@@ -94,7 +93,7 @@ def evaluate(
 
         source = _recordings(task.value, benchmark, manifest, data)
         encoder = load(model or MODELS[task.value], weights=weights)
-        with _progress_bar(quiet=as_json) as progress:
+        with progress_bar("Listening", quiet=as_json) as progress:
             kept = cache_folder() if cache else None
             found = run(task.value, encoder, source, cache=kept, workers=workers, seed=seed, progress=progress)
         if out is not None:
@@ -120,22 +119,6 @@ def _recordings(task: str, benchmark: str | None, manifest: Path | None, data: P
     if chosen.name not in known:
         raise DataError(f"benchmark {chosen.name!r} holds no truth for {task}. These do: {', '.join(known)}.")
     return Recordings(chosen.read(data), chosen.name, chosen.citation, chosen.licence, chosen.caveats)
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error with rate and time left; nothing where standard error is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("Listening"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: Report) -> None:
