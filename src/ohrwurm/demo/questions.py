@@ -41,10 +41,6 @@ def _only_pianos(truth: Truth) -> bool:
     return all(name in ("piano", "bright piano", "honky-tonk piano") for name in truth.instruments)
 
 
-def _only_classical_guitar(truth: Truth) -> bool:
-    return truth.instruments == ("classical guitar",)
-
-
 def _styled(*styles: str) -> Callable[[Truth], bool]:
     return lambda truth: truth.style in styles
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 
 class Batches:
     """An epoch's batches, `make(number, rows)` for each group of rows; without `make` the rows themselves.
@@ -23,3 +25,13 @@ class Batches:
     def __iter__(self) -> Iterator[Any]:
         for number, rows in enumerate(self.groups):
             yield self.make(number, rows) if self.make else rows
+
+
+def shuffled(count: int, size: int, draw: np.random.Generator) -> list[np.ndarray]:
+    """The numbers below `count` in random order, in groups of `size`; an incomplete last group is dropped.
+
+    >>> [len(group) for group in shuffled(10, 4, np.random.default_rng(0))]
+    [4, 4]
+    """
+    order = draw.permutation(count)
+    return [order[i : i + size] for i in range(0, count - size + 1, size)]

@@ -20,10 +20,10 @@ from ohrwurm.models.base import ModelCard
 from ohrwurm.models.text import StaticTextEncoder
 from ohrwurm.models.ttmr import TTMR
 from ohrwurm.objectives.contrastive import clip_loss
-from ohrwurm.training.batches import Batches
+from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
+from ohrwurm.training.schedules import with_warm_cosine
 from ohrwurm.training.task import Task, generator, rounded
-from ohrwurm.training.tasks.versions import warm_cosine
 
 LOUDEST, STEP = 60.0, 0.625  # decibels of code 255, and of one code: 8 bits span [-99, 60] dB
 
@@ -117,9 +117,7 @@ class AudioTextTask(Task):
     # Training ------------------------------------------------------------------------------------------------------
 
     def training_loader(self, seed: int, epoch: int) -> Batches:
-        order = generator(seed, epoch).permutation(len(self.training_examples))
-        size = self.settings.batch_size
-        groups = [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+        groups = shuffled(len(self.training_examples), self.settings.batch_size, generator(seed, epoch))
 
         def make(number: int, rows: np.ndarray) -> tuple[Tensor, list[str]]:
             draw = generator(seed, epoch, number)
@@ -198,8 +196,7 @@ class AudioTextTask(Task):
             {"params": plain, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.settings.lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: warm_cosine(self.fraction_done))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_warm_cosine(self, optimizer)
 
     # Result --------------------------------------------------------------------------------------------------------
 

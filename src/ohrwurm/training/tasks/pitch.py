@@ -16,10 +16,10 @@ from ohrwurm.evaluation.metrics import pitch as metrics
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.pitchnet import PitchNet
-from ohrwurm.training.batches import Batches
+from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
+from ohrwurm.training.schedules import with_warm_cosine
 from ohrwurm.training.task import Task, generator, rounded
-from ohrwurm.training.tasks.versions import warm_cosine
 
 SUBFRAMES = 4  # truth is sampled this often within a frame
 
@@ -116,9 +116,7 @@ class PitchTask(Task):
         return render_examples(plan, PitchExtractor(), cache / f"pitch-{split}", workers)
 
     def training_loader(self, seed: int, epoch: int) -> Batches:
-        order = generator(seed, epoch).permutation(len(self.training_examples))
-        size = self.settings.batch_size
-        groups = [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+        groups = shuffled(len(self.training_examples), self.settings.batch_size, generator(seed, epoch))
 
         def make(number: int, rows: np.ndarray) -> tuple[Tensor, Tensor]:
             draw = generator(seed, epoch, number)
@@ -180,8 +178,7 @@ class PitchTask(Task):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: warm_cosine(self.fraction_done))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_warm_cosine(self, optimizer)
 
     @torch.inference_mode()
     def report(self) -> dict[str, Any]:

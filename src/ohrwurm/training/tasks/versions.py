@@ -21,8 +21,9 @@ from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.move import MOVE, VersionEncoder, tile_pitch_classes
 from ohrwurm.objectives.metric import normalized_softmax, triplet_loss
-from ohrwurm.training.batches import Batches
+from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import plan_renditions, render_examples
+from ohrwurm.training.schedules import with_warm_cosine
 from ohrwurm.training.task import Task, generator, rounded
 
 
@@ -127,10 +128,7 @@ class VersionTask(Task):
         return [Work(work, profiles) for work, profiles in sorted(grouped.items()) if len(profiles) > 1]
 
     def training_loader(self, seed: int, epoch: int) -> Batches:
-        draw = generator(seed, epoch)
-        order = draw.permutation(len(self.training_works))
-        count = len(order) // self.settings.works
-        groups = [order[i * self.settings.works : (i + 1) * self.settings.works] for i in range(count)]
+        groups = shuffled(len(self.training_works), self.settings.works, generator(seed, epoch))
 
         def make(number: int, rows: np.ndarray) -> tuple[Tensor, Tensor]:
             draw = generator(seed, epoch, number)
@@ -192,8 +190,7 @@ class VersionTask(Task):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: warm_cosine(self.fraction_done))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return with_warm_cosine(self, optimizer)
 
     # Result --------------------------------------------------------------------------------------------------------
 
@@ -258,17 +255,6 @@ class VersionTask(Task):
         model.pitch.load_state_dict(pitch.state_dict())
         model.move.load_state_dict(self.model.state_dict())
         registry.save(model, folder)
-
-
-def warm_cosine(fraction: float, warm: float = 0.05) -> float:
-    """Learning-rate factor: linear from 0 over the first `warm` of training, then a half cosine to 0.
-
-    >>> warm_cosine(0.05), round(warm_cosine(1.0), 6)
-    (1.0, 0.0)
-    """
-    if fraction < warm:
-        return max(fraction, 1e-4) / warm
-    return 0.5 * (1.0 + float(np.cos(np.pi * min(1.0, (fraction - warm) / (1.0 - warm)))))
 
 
 def disturb(profile: np.ndarray, draw: np.random.Generator) -> np.ndarray:
