@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
+from ohrwurm.errors import ModelError
+
 Pooling = Literal["mean-then-l2", "l2-then-mean", "first"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,14 @@ class Encoded:
 
     pooled: Tensor
     frames: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """What comes out of one layer: the size of its vectors, and of its frames how many there are a second."""
+
+    dim: int
+    frame_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,14 @@ class ModelCard:
         good_for: some of ``words`` (text queries), ``sound`` (similar tracks), ``versions`` (same work).
         comparison: ``cosine``, or the name of a similarity that the encoder itself implements.
         front_end: version of the feature code; a change makes stored vectors incomparable.
+        published: the paper's own windowing where it differs (`protocol="published"`): some of `window` and `hop` in
+            seconds, `remainder` ("drop"; "drop-last" drops the last window even if it is whole; "pad"; "keep"),
+            `place` ("all", or the single window at "start" or "centre"), `pooling`, and a `note` that says where it
+            is written.
+        layer: the layer read out, for architectures with a choice; None is the model's own output.
+        precision: in what the network computes; the front-end always computes in float32.
+        agreement: for each faster precision, its measured `cosine` to fp32 (the lowest of all vectors) and on what
+            it was `measured`.
         results: measured figures, each with protocol, data, count and chance level.
     """
 
@@ -61,8 +83,11 @@ class ModelCard:
     front_end: str = "1"
     mono: str = "mean of channels"
     features: dict[str, Any] = field(default_factory=dict)
+    published: dict[str, Any] = field(default_factory=dict)
     layer: int | None = None
     frame_rate: float | None = None
+    precision: Precision = "fp32"
+    agreement: dict[str, dict[str, Any]] = field(default_factory=dict)
     joint: bool = False
     licence: str = "Apache-2.0"
     paper: str = ""
@@ -95,26 +120,126 @@ class ModelCard:
         >>> a.provenance == dataclasses.replace(a, hop=10.0).provenance
         False
         """
-        parts = (
+        parts: tuple[Any, ...] = (
             self.architecture, self.version, self.sha256, self.front_end, self.sample_rate, self.window, self.hop,
             self.minimum, self.pooling, self.layer, self.dim, sorted(self.parameters.items()),
         )  # fmt: skip
+        if self.precision != "fp32":
+            parts += (self.precision,)
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.name}:{digest}"
 
 
 class AudioEncoder(nn.Module):
-    """A network that turns waveforms into vectors. `card` is set by the registry when it is loaded by name."""
+    """A network that turns waveforms into vectors. `card` is set by the registry when it is loaded by name.
+
+    A family with a choice of layers overrides `layers` and obeys `layer` in `forward`; one that has a faster precision
+    overrides `precisions` and `lower`; one whose published checkpoints are laid out differently has `from_published`
+    and `to_published`.
+    """
 
     card: ModelCard
+    layer: int | None = None
+    precision: Precision = "fp32"
 
     def forward(self, waveform: Tensor) -> Encoded:
         """Encode `(batch, samples)` float32 in [-1, 1] at `card.sample_rate`."""
         raise NotImplementedError
 
+    @torch.inference_mode()
+    def encode(self, waveform: Tensor, sample_rate: int) -> Encoded:
+        """Encode windows after checking them: what to call from Python (files go to `ohrwurm.embed`).
+
+        Args:
+            waveform: `(samples,)` or `(batch, samples)` floating point, in [-1, 1], between `card.minimum` and
+                `card.window` long.
+            sample_rate: of the waveform in Hz; has to be the card's.
+
+        Raises:
+            ModelError: another rate or shape, too short or too long, no floating point, NaN or infinity in it.
+
+        >>> from ohrwurm.models.registry import load
+        >>> load("mel-statistics").encode(torch.zeros(160000), 16000).pooled.shape
+        torch.Size([1, 192])
+        >>> load("mel-statistics").encode(torch.zeros(160000), 44100)
+        Traceback (most recent call last):
+            ...
+        ohrwurm.errors.ModelError: mel-statistics: a waveform at 44100 Hz; it takes 16000 Hz. Resample it with ...
+        """
+        check_waveform(waveform, sample_rate, self.card)
+        place = next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+        return self(waveform.reshape(-1, waveform.shape[-1]).to(place, torch.float32))
+
+    @property
+    def layers(self) -> Mapping[int, ReadOut]:
+        """The layers that `read_out` takes; empty where there is no choice."""
+        return {}
+
+    def read_out(self, layer: int) -> ReadOut:
+        """Make `forward` return this layer's vectors, and do no work past it.
+
+        Raises:
+            ModelError: there is no such layer.
+        """
+        if layer not in self.layers:
+            known = f"layers {min(self.layers)} to {max(self.layers)}" if self.layers else "no choice of layers"
+            raise ModelError(f"{type(self).__name__} has {known}; {layer} was asked for")
+        self.layer = layer
+        return self.layers[layer]
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What `lower` takes on the device where the model is."""
+        return ("fp32",)
+
+    def lower(self, precision: Precision) -> None:
+        """Let the network, not the front-end, compute in `precision`; vectors come out as float32. Once only.
+
+        Raises:
+            ModelError: this model, or this device, does not have it.
+        """
+        if precision not in self.precisions or self.precision not in ("fp32", precision):
+            raise ModelError(
+                f"{type(self).__name__} computes in {', '.join(self.precisions)} here, not in {precision}"
+                + (f" (it is already in {self.precision})" if self.precision != "fp32" else "")
+            )
+        self.precision = precision
+
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of an original checkpoint in this class's form; the same tensors under other names."""
+        return state
+
+    def to_published(self) -> dict[str, Tensor]:
+        """The weights as the original code stores them: the inverse of `from_published`."""
+        return self.state_dict()
+
     def similarity(self, query: Tensor, candidates: Tensor) -> Tensor:
         """Similarity of `query (dim,)` to each of `candidates (n, dim)`, higher is nearer; cosine unless overridden."""
         return nn.functional.cosine_similarity(query[None], candidates, dim=-1)
+
+
+def check_waveform(waveform: Tensor, sample_rate: int, card: ModelCard) -> None:
+    """Refuse what `card`'s model cannot take, with a message that says what it takes."""
+    if sample_rate != card.sample_rate:
+        raise ModelError(
+            f"{card.name}: a waveform at {sample_rate} Hz; it takes {card.sample_rate} Hz. "
+            "Resample it with ohrwurm.audio.files.resample, or give files to ohrwurm.embed."
+        )
+    if waveform.ndim not in (1, 2) or not waveform.is_floating_point() or waveform.shape[0] == 0:
+        raise ModelError(
+            f"{card.name}: takes floating point (samples,) or (batch, samples), "
+            f"not {waveform.dtype} {tuple(waveform.shape)}. Mix channels down to one first."
+        )
+    seconds = waveform.shape[-1] / card.sample_rate
+    shortest = card.window if card.minimum is None else card.minimum
+    if not round(shortest * card.sample_rate) <= waveform.shape[-1] <= round(card.window * card.sample_rate):
+        raise ModelError(
+            f"{card.name}: {seconds:g} s of audio; it takes "
+            + (f"{shortest:g} to " if shortest < card.window else "")
+            + f"{card.window:g} s at a time. Give files to ohrwurm.embed, which cuts and pads them."
+        )
+    if not torch.isfinite(waveform).all():
+        raise ModelError(f"{card.name}: NaN or infinity in the waveform")
 
 
 class TextEncoder(nn.Module):

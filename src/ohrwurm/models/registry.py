@@ -13,13 +13,16 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from ohrwurm.errors import ModelError
-from ohrwurm.models.base import AudioEncoder, ModelCard
+from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
 FAMILIES = ("baselines", "ttmr", "move", "pitchnet")
 WEIGHTS = Path(__file__).parents[1] / "weights"
+AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
 
 _builders: dict[str, Callable[..., AudioEncoder]] = {}
 _cards: dict[str, ModelCard] = {}
@@ -104,11 +107,21 @@ def build(card: ModelCard) -> AudioEncoder:
         model = make(**card.parameters)
     except TypeError as error:
         raise ModelError(f"{card.name}: the card's parameters do not fit {card.architecture!r}: {error}") from error
+    if card.layer is not None:
+        out = model.read_out(card.layer)
+        card = dataclasses.replace(card, dim=out.dim, frame_rate=out.frame_rate)
     model.card = card
     return model.eval()
 
 
-def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any) -> AudioEncoder:
+def load(
+    name: str | Path,
+    *,
+    weights: str | Path | None = None,
+    precision: Precision | Literal["auto"] = "fp32",
+    device: str | torch.device = "cpu",
+    **changes: Any,
+) -> AudioEncoder:
     """Load a model by name, from a model folder, or by name with a weights file of one's own.
 
     A model that needs training is never returned untrained: that is `build`.
@@ -116,7 +129,10 @@ def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any)
     Args:
         name: a name of `ohrwurm.models.registry.names()`, or a folder with `config.json` and `model.safetensors`.
         weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
-        **changes: fields of the card to replace (e.g. ``hop=1.0``); they become part of the provenance.
+        precision: what the network computes in; "auto" is the fastest that this device has and whose agreement with
+            fp32, as measured on the card, is at least `AGREEMENT`.
+        device: where the model goes.
+        **changes: fields of the card to replace (e.g. ``hop=1.0``, ``layer=7``); they become part of the provenance.
 
     Returns:
         The encoder in eval mode, its `card` attribute set.
@@ -128,6 +144,9 @@ def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any)
     ('sound',)
     """
     found = card(name)
+    if changes.keys() - {f.name for f in dataclasses.fields(ModelCard)}:
+        unknown = ", ".join(sorted(changes.keys() - {f.name for f in dataclasses.fields(ModelCard)}))
+        raise ModelError(f"{found.name}: a card has no field {unknown}")
     folder = _folder(name)
     file = Path(weights) if weights is not None else (folder / "model.safetensors" if folder else None)
     if changes:
@@ -139,13 +158,31 @@ def load(name: str | Path, *, weights: str | Path | None = None, **changes: Any)
             raise ModelError(f"{found.name}: no weights at {file}")
         model = build(dataclasses.replace(found, sha256=sha256(file)))
         read_weights(model, file)
-        return model
+        return _placed(model, precision, device)
     if found.features.get("learned", True):
         raise ModelError(
             f"{found.name}: its weights are not bundled. Get them from {found.source or 'its authors'} and give "
             f"the file: load({found.name!r}, weights='best.pth')."
         )
-    return build(found)
+    return _placed(build(found), precision, device)
+
+
+def _placed(model: AudioEncoder, precision: Precision | Literal["auto"], device: str | torch.device) -> AudioEncoder:
+    model.to(device)
+    if precision == "auto":
+        precision = fastest(model)
+    if precision != "fp32":
+        model.lower(precision)
+        model.card = dataclasses.replace(model.card, precision=precision)
+    return model
+
+
+def fastest(model: AudioEncoder) -> Precision:
+    """The precision that "auto" takes: the first of bf16, fp16, int8 that the model has where it is and that agrees."""
+    for precision in ("bf16", "fp16", "int8"):
+        if precision in model.precisions and model.card.agreement.get(precision, {}).get("cosine", 0.0) >= AGREEMENT:
+            return precision
+    return "fp32"
 
 
 def save(model: AudioEncoder, folder: str | Path) -> Path:
