@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cases import Golden, golden  # noqa: E402
+from cases import Golden, golden
 
 
 @pytest.fixture(scope="session")
