@@ -93,6 +93,32 @@ def test_shortest_window_and_silence_have_finite_vectors(name: str) -> None:
     assert torch.isfinite(encoded).all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_same_vector_for_any_batch_size(name: str) -> None:
+    model = model_of(name)
+    batch = noise(model.card, model.card.minimum or model.card.window, batch=3)
+    together, alone = model(batch).pooled, torch.cat([model(one[None]).pooled for one in batch])
+    assert float((together - alone).abs().max()) <= 1e-5 * float(together.abs().max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_input_is_refused_by_name(name: str) -> None:
+    model = model_of(name)
+    card = model.card
+    right = torch.zeros(1, round(card.window * card.sample_rate))
+    with pytest.raises(ModelError, match=rf"{name}.*{card.sample_rate // 2} Hz.*takes {card.sample_rate} Hz"):
+        model.encode(right, card.sample_rate // 2)
+    for shape in (right[None], right[:0], right.short()):
+        with pytest.raises(ModelError, match=rf"{name}: takes floating point"):
+            model.encode(shape, card.sample_rate)
+    for length in (10, right.shape[1] + card.sample_rate):
+        with pytest.raises(ModelError, match=rf"{name}: .* s of audio; it takes"):
+            model.encode(torch.zeros(1, length), card.sample_rate)
+    with pytest.raises(ModelError, match=rf"{name}: NaN or infinity"):
+        model.encode(torch.full_like(right, torch.nan), card.sample_rate)
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if registry.card(n).joint])
 @torch.inference_mode()
 def test_joint_models_put_text_beside_audio(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +228,12 @@ def test_published_weights_load_by_name(tmp_path: Path, monkeypatch: pytest.Monk
     waveform = noise(card, 2.0)
     with torch.inference_mode():
         assert torch.equal(model(waveform).pooled, trained(waveform).pooled)
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    torch.save(registry.load("pitchnet").state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r"do not fit.*missing.*unexpected"):
+        registry.load("ohrwurm-text", weights=tmp_path / "other.pth")
 
 
 def test_unknown_names_parameters_and_cards_say_what_to_do(tmp_path: Path) -> None:
