@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "ohrwurm"
-BASE = {"errors", "atomic", "ohrwurm"}
+BASE = {"errors", "atomic", "folders", "ohrwurm"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
+    "folders": set(),
     "audio": set(),
     "models": {"audio", "weights"},
     "objectives": set(),

@@ -87,8 +87,8 @@ def evaluate(
         raise typer.BadParameter("give --benchmark or --manifest, not both")
     with reporting():
         from ohrwurm.atomic import write_text
-        from ohrwurm.data.archives import cache_folder
         from ohrwurm.evaluation.tasks import run
+        from ohrwurm.folders import cache_folder
         from ohrwurm.models.registry import load
 
         source = _recordings(task.value, benchmark, manifest, data)

@@ -9,12 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ohrwurm.errors import DataError
-
-
-def cache_folder() -> Path:
-    """`OHRWURM_CACHE`, or `ohrwurm` in the user's cache folder (XDG_CACHE_HOME, usually ~/.cache)."""
-    named = os.environ.get("OHRWURM_CACHE")
-    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ohrwurm").expanduser()
+from ohrwurm.folders import cache_folder
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ohrwurm.atomic import replacing
-from ohrwurm.data.archives import cache_folder
 from ohrwurm.data.score import Part, Score, Span
+from ohrwurm.folders import cache_folder
 
 VERSION = 2  # raise it when a reader or the format changes
 log = logging.getLogger(__name__)
