@@ -65,6 +65,8 @@ class ModelCard:
         agreement: for each faster precision, its measured `cosine` to fp32 (the lowest of all vectors) and on what
             it was `measured`.
         results: measured figures, each with protocol, data, count and chance level.
+        weights: where its authors published the weights: `url`, `sha256` if known, `file` (inside an archive); and how
+            their code stores them: the `wrapper` under which, and the `prefix` before each name.
     """
 
     name: str
@@ -94,6 +96,7 @@ class ModelCard:
     source: str = ""
     sha256: str = ""
     results: tuple[dict[str, Any], ...] = ()
+    weights: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The card as JSON, the content of a model folder's `config.json`."""
