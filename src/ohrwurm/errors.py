@@ -11,7 +11,8 @@ class AudioError(OhrwurmError):
     """A file could not be used as audio.
 
     `reason` is a short stable word (``unreadable``, ``empty``, ``no-audio``, ``too-long``, ``timeout``,
-    ``crashed``, ``memory``, ``missing``) that the collection stores and groups by.
+    ``crashed``, ``memory``, ``missing``, ``too-short`` for the published windows, ``model`` where the model fails on
+    it) that the collection stores and groups by.
     """
 
     def __init__(self, path: object, reason: str, detail: str = "") -> None:
@@ -26,6 +27,10 @@ class AudioError(OhrwurmError):
 
 class ModelError(OhrwurmError):
     """A model is unknown, or a checkpoint does not fit it."""
+
+
+class CardError(ModelError):
+    """A model does not return what its card promises: no other file would fare better."""
 
 
 class ProvenanceError(OhrwurmError):

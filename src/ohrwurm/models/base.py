@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ohrwurm.errors import ModelError
 
-Pooling = Literal["mean-then-l2", "l2-then-mean", "first"]
+Pooling = Literal["mean-then-l2", "l2-then-mean", "first", "mean"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 
@@ -52,14 +52,22 @@ class ModelCard:
         window, hop: seconds of audio per vector and between vectors.
         minimum: shortest window in seconds that the network accepts; shorter files are zero-padded to it,
             files between `minimum` and `window` are given as they are. Equal to `window` unless stated.
-        pooling: how window vectors become a track vector; ``first`` keeps the first window only.
+        pooling: how window vectors become a track vector; ``first`` keeps the first window only, ``mean`` does not
+            normalise (only papers do that).
         good_for: some of ``words`` (text queries), ``sound`` (similar tracks), ``versions`` (same work).
         comparison: ``cosine``, or the name of a similarity that the encoder itself implements.
         front_end: version of the feature code; a change makes stored vectors incomparable.
-        published: the paper's own windowing where it differs (`protocol="published"`): some of `window` and `hop` in
-            seconds, `remainder` ("drop"; "drop-last" drops the last window even if it is whole; "pad"; "keep"),
-            `place` ("all", or the single window at "start" or "centre"), `pooling`, and a `note` that says where it
-            is written.
+        published: the paper's own windowing (`protocol="published"`), where it differs from the fields above:
+            `window` and `hop` in seconds, `pooling`;
+            `place`: "all" (the default), one window at the "start" or in the "centre", "even" (`count` windows, the
+            k-th at k times the whole number of samples that is (length - window) / count), or the "whole" track;
+            `remainder` at the end, with "all": "align" (the default: one more window, up to the end), "drop",
+            "drop-last" (drops the last window even if it is whole, unless it is the only one), "pad" (zeros up to a
+            window) or "keep" (given as long as it is);
+            `short`, what is done with a track shorter than a window: "keep" (given as long as it is, or zero-padded to
+            `minimum`; the default unless `remainder` is "pad"), "pad" or "refuse" (with "whole": below `minimum`);
+            a `note` that says where this is written. All windows count the same.
+        protocol: which of the two windowings its vectors are made with.
         layer: the layer read out, for architectures with a choice; None is the model's own output.
         precision: in what the network computes; the front-end always computes in float32.
         agreement: for each faster precision, its measured `cosine` to fp32 (the lowest of all vectors) and on what
@@ -86,6 +94,7 @@ class ModelCard:
     mono: str = "mean of channels"
     features: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
+    protocol: Literal["ohrwurm", "published"] = "ohrwurm"
     layer: int | None = None
     frame_rate: float | None = None
     precision: Precision = "fp32"
@@ -129,6 +138,8 @@ class ModelCard:
         )  # fmt: skip
         if self.precision != "fp32":
             parts += (self.precision,)
+        if self.protocol != "ohrwurm":
+            parts += (self.protocol, {k: v for k, v in self.published.items() if k != "note"})
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.name}:{digest}"
 
