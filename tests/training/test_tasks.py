@@ -12,7 +12,7 @@ import yaml
 from ohrwurm.data.abc import read_abc
 from ohrwurm.data.score import Score
 from ohrwurm.models import registry
-from ohrwurm.models.text import StaticTextEncoder
+from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.training import rendered
 from ohrwurm.training.runner import run
 from ohrwurm.training.tasks import audio_text, versions

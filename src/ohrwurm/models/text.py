@@ -1,76 +1,97 @@
-"""Text encoders: BERT as published models use it, and static word vectors that answer in milliseconds without it."""
+"""Texts → vectors: the one interface of all text encoders, and the table that makes one by name.
+
+| kind | class | a text is | used by |
+|---|---|---|---|
+| "transformer" | `text_causal.CausalTextEncoder` | the state at its end token, causal Transformer | MusCALL |
+| "clip" | `text_clip.ClipTextEncoder` | the state at its end token, CLIP's text model | MusCALL, as an option |
+| "bert" | `text_bert.BertTextEncoder` | the state of [CLS] | TTMR |
+| "glove" | `text_glove.GloveTextEncoder` | the mean of its tags' vectors, read from a file | TTMR |
+| "static" | `text_static.StaticTextEncoder` | the weighted mean of its words' vectors | `ohrwurm-text` |
+
+Every one takes `list[str]` and gives `(n, encoder.dim)`. Those that read tokens have `tokenize`, `encode_tokens` and
+`pool` besides (`TokenTextEncoder`), so that token ids can be made beforehand.
+"""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any
+import importlib
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import TextEncoder
 
-LONGEST_ENTRY = 4  # words of the longest multi-word entry looked up
-_WORD = re.compile(r"[^\W_]+")
+
+class Kind(NamedTuple):
+    """Where a text encoder is defined, and whether `dim` is one of its parameters (if not, its config states it)."""
+
+    module: str
+    name: str
+    takes_dim: bool
 
 
-class BertTextEncoder(TextEncoder):
-    """BERT; the vector of a text is the last hidden state of [CLS] (the pooler is carried along, unused).
+KINDS = {
+    "transformer": Kind("text_causal", "CausalTextEncoder", True),
+    "clip": Kind("text_clip", "ClipTextEncoder", False),
+    "glove": Kind("text_glove", "GloveTextEncoder", True),
+    "bert": Kind("text_bert", "BertTextEncoder", False),
+    "static": Kind("text_static", "StaticTextEncoder", True),
+}
 
-    The children of the transformers model are children of this one, so that state-dict keys are BERT's own
-    (`embeddings.*`, `encoder.layer.N.*`, `pooler.*`), as in the checkpoints of TTMR.
+
+def text_encoder(kind: str, dim: int | None = None, **parameters: Any) -> TextEncoder | None:
+    """The text encoder of a model.
 
     Args:
-        config: fields of transformers' `BertConfig`; the default is BERT-base.
-        tokenizer: a folder with a tokeniser's files, or its name on the Hugging Face hub; loaded at the first text.
-        max_tokens: longest text in tokens while training (64 as published); in eval mode only BERT's limit counts.
+        kind: one of `KINDS`, or "none".
+        dim: size its vectors have to have; None is what the encoder has by itself.
+        **parameters: arguments of its class.
 
     Raises:
-        ModelError: transformers is not installed, or the tokeniser cannot be found.
+        ModelError: no such kind, parameters that the kind does not have, or vectors of another size.
+
+    >>> text_encoder("static", vocabulary=["jazz"], dim=8)(["jazz"]).shape
+    torch.Size([1, 8])
+    """
+    if kind == "none":
+        return None
+    if kind not in KINDS:
+        raise ModelError(f"text must be {', '.join(repr(name) for name in KINDS)} or 'none', not {kind!r}")
+    module, name, takes_dim = KINDS[kind]
+    if takes_dim and dim is not None:
+        parameters = {"dim": dim, **parameters}
+    make = getattr(importlib.import_module(f"ohrwurm.models.{module}"), name)
+    try:
+        encoder = make(**parameters)
+    except TypeError as error:
+        raise ModelError(f"text_parameters do not fit text={kind!r} ({name}): {error}") from error
+    if dim is not None and encoder.dim != dim:
+        raise ModelError(f"text={kind!r} makes vectors of {encoder.dim} numbers, {dim} were asked for (text_dim)")
+    return encoder
+
+
+class TokenTextEncoder(TextEncoder):
+    """A text encoder that reads tokens: text → ids → a state a token → one vector.
+
+    Args:
+        tokenizer: a folder with a tokeniser's files, or its name on the Hugging Face hub; loaded at the first text.
+        max_tokens: longest text in tokens, start and end tokens included; what is longer is cut.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any] | None = None,
-        tokenizer: str = "bert-base-uncased",
-        max_tokens: int = 64,
-    ) -> None:
+    dim: int
+
+    def __init__(self, tokenizer: str, max_tokens: int) -> None:
         super().__init__()
-        try:
-            from transformers import BertConfig, BertModel
-        except ImportError as error:
-            raise ModelError("BERT text needs transformers: pip install 'ohrwurm[text]'") from error
-        bert = BertModel(BertConfig(**(config or {})))
-        for name, child in bert.named_children():
-            self.add_module(name, child)
-        self._bert = (bert,)  # in a tuple, hence not a child itself
-        self.max_tokens = max_tokens
         self.tokenizer_name = tokenizer
+        self.max_tokens = max_tokens
         self._tokenizer: Any = None
 
-    def train(self, mode: bool = True) -> BertTextEncoder:
-        self._bert[0].train(mode)
-        super().train(mode)
-        return self
-
-    def load_pretrained(self, folder: str) -> None:
-        """Start from a pre-trained BERT (a folder or hub name), as training from scratch of TTMR does."""
-        from transformers import BertModel
-
-        self._bert[0].load_state_dict(BertModel.from_pretrained(folder).state_dict())
-
-    def encode_tokens(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Token ids `(n, length)`, mask 1 = token → last hidden states `(n, length, hidden)`."""
-        return self._bert[0](input_ids=ids, attention_mask=mask).last_hidden_state
-
-    def forward(self, texts: list[str]) -> Tensor:
-        limit = self.max_tokens if self.training else self._bert[0].config.max_position_embeddings
-        device = next(self.parameters()).device
-        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt").to(device)
-        return self.encode_tokens(tokens["input_ids"], tokens["attention_mask"])[:, 0]
+    @property
+    def limit(self) -> int:
+        """Tokens that a text is cut at now."""
+        return self.max_tokens
 
     @property
     def tokenizer(self) -> Any:
@@ -87,154 +108,45 @@ class BertTextEncoder(TextEncoder):
                 ) from error
         return self._tokenizer
 
+    def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Token ids `(n, length of the longest)`, zero after a text's end, and the mask: 1 = token."""
+        stripped = [text.strip() for text in texts]
+        rows = self.tokenizer(stripped, truncation=True, max_length=self.limit)["input_ids"] if stripped else []
+        ids = torch.zeros(len(rows), max(map(len, rows), default=1), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        device = next(self.parameters()).device
+        return ids.to(device), mask.to(device)
 
-class StaticTextEncoder(TextEncoder):
-    """One vector a vocabulary entry; a text is the importance-weighted mean of its entries. No transformer needed.
+    def encode_tokens(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Token ids `(n, length)`, mask 1 = token → states `(n, length, dim)`."""
+        raise NotImplementedError
 
-    The vocabulary holds words, multi-word tags ("hip hop") and '##' subword pieces, and travels inside the state dict
-    (`vocabulary`: UTF-8 bytes, one entry a line), so that weights and vocabulary can never be separated.
-
-    Args:
-        vocabulary: the entries. Leave out to build an empty shell of the right shapes for a state dict.
-        dim: size of the vectors.
-        size: number of entries, when `vocabulary` is left out.
-        vocabulary_bytes: length of the vocabulary buffer, when `vocabulary` is left out.
-
-    >>> encoder = StaticTextEncoder(["jazz", "hip hop", "slow", "##ly", "s"], dim=8)
-    >>> encoder.tokenize("Slowly: Hip-Hop & jäzz!")
-    ['slow', '##ly', 'hip hop', 'jazz']
-    >>> encoder(["jazz", "", "slow jazz"]).shape
-    torch.Size([3, 8])
-    """
-
-    vocabulary: Tensor
-
-    def __init__(
-        self,
-        vocabulary: Sequence[str] | None = None,
-        dim: int = 128,
-        size: int | None = None,
-        vocabulary_bytes: int | None = None,
-    ) -> None:
-        super().__init__()
-        if vocabulary is not None:
-            entries = [normalise_entry(entry) for entry in vocabulary]
-            if len(set(entries)) != len(entries) or "" in entries:
-                raise ModelError(
-                    f"a vocabulary needs distinct, non-empty entries; of {len(entries)}, {len(set(entries))} are"
-                )
-            data = "\n".join(entries).encode()
-            size, vocabulary_bytes = len(entries), len(data)
-            buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
-        elif size is None or vocabulary_bytes is None:
-            raise ModelError("static text needs a vocabulary, or its size and vocabulary_bytes (from the card)")
-        else:
-            buffer = torch.zeros(vocabulary_bytes, dtype=torch.uint8)
-        self.register_buffer("vocabulary", buffer)
-        self.embedding = nn.Embedding(size, dim)
-        self.importance = nn.Parameter(torch.ones(size))
-        self._index: dict[str, int] | None = None
-        self._longest_piece = 0
-        self.register_load_state_dict_post_hook(_forget_index)
-
-    @property
-    def parameters_for_card(self) -> dict[str, int]:
-        """What rebuilds this encoder's shapes: the `text_parameters` of a model's card."""
-        return {"size": self.embedding.num_embeddings, "vocabulary_bytes": self.vocabulary.numel()}
-
-    @property
-    def index(self) -> dict[str, int]:
-        """Entry → row; read from the `vocabulary` buffer at first use."""
-        if self._index is None:
-            lines = bytes(self.vocabulary.cpu().numpy()).decode("utf-8").split("\n") if self.vocabulary.numel() else []
-            if len(lines) != self.embedding.num_embeddings:
-                raise ModelError(
-                    f"the vocabulary holds {len(lines)} entries for {self.embedding.num_embeddings} vectors: "
-                    "the weights have not been loaded, or they do not belong to this card"
-                )
-            self._index = {entry: row for row, entry in enumerate(lines)}
-            self._longest_piece = max(len(entry) for entry in lines)
-        return self._index
-
-    def tokenize(self, text: str) -> list[str]:
-        """The vocabulary entries of a text, in order.
-
-        The longest multi-word entry wins, then whole words, then the longest pieces from the left ('##' marks those
-        inside a word). What has no entry is skipped.
-        """
-        words = split_words(text)
-        found: list[str] = []
-        at = 0
-        while at < len(words):
-            for length in range(min(LONGEST_ENTRY, len(words) - at), 0, -1):
-                entry = " ".join(words[at : at + length])
-                if entry in self.index:
-                    found.append(entry)
-                    at += length
-                    break
-            else:
-                found += self._pieces(words[at])
-                at += 1
-        return found
-
-    def _pieces(self, word: str, whole: bool = True) -> list[str]:
-        index = self.index
-        found: list[str] = []
-        start = 0
-        while start < len(word):
-            mark = "##" if start else ""
-            last = len(word) if whole or start or len(word) == 1 else len(word) - 1
-            for end in range(min(last, start + self._longest_piece), start, -1):
-                if mark + word[start:end] in index:
-                    found.append(mark + word[start:end])
-                    start = end
-                    break
-            else:
-                start += 1
-        return found
-
-    def token_ids(self, text: str, spell: bool = False) -> list[int]:
-        """Rows of the vocabulary entries of a text; `spell` breaks every word into pieces shorter than itself."""
-        if not spell:
-            return [self.index[entry] for entry in self.tokenize(text)]
-        return [self.index[piece] for word in split_words(text) for piece in self._pieces(word, whole=False)]
-
-    def encode_ids(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Weighted means `(n, dim)` of the vectors of n lists of vocabulary rows; an empty list gives zeros."""
-        device = self.embedding.weight.device
-        flat = torch.tensor([row for text in rows for row in text], dtype=torch.long, device=device)
-        owner = torch.tensor([i for i, text in enumerate(rows) for _ in text], dtype=torch.long, device=device)
-        weight = self.importance[flat].float()  # (entries,)
-        vectors = self.embedding(flat).float() * weight[:, None]  # (entries, dim)
-        total = torch.zeros(len(rows), device=device).index_add(0, owner, weight)
-        sums = torch.zeros(len(rows), vectors.shape[1], device=device).index_add(0, owner, vectors)
-        return sums / torch.where(total == 0, torch.ones_like(total), total)[:, None]
+    def pool(self, states: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """States of `encode_tokens` → `(n, dim)`."""
+        raise NotImplementedError
 
     def forward(self, texts: list[str]) -> Tensor:
-        return self.encode_ids([self.token_ids(text) for text in texts])
+        ids, mask = self.tokenize(texts)
+        return self.pool(self.encode_tokens(ids, mask), ids, mask)
 
 
-def _forget_index(module: nn.Module, _: Any) -> None:
-    assert isinstance(module, StaticTextEncoder)
-    module._index = None
+def state_at_end(states: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Of `(n, length, dim)`, the state at each text's end token, `(n, dim)`.
 
+    With a mask the end token is the last one that is no padding, whatever its id is. Without, it is the largest id of
+    the text, which CLIP's end token is (49407, the last of its vocabulary), and with other tokenisers is not. Where
+    the id occurs earlier, written out in the text, the first occurrence counts, as in the published models.
 
-def split_words(text: str) -> list[str]:
-    """Lower-case words without accents; hyphens, underscores and punctuation separate.
-
-    >>> split_words("Beyoncé's lo-fi_beats")
-    ['beyonce', 's', 'lo', 'fi', 'beats']
+    >>> ids = torch.tensor([[3, 1, 2, 0], [3, 1, 1, 2]])
+    >>> states = torch.arange(8.0).view(2, 4, 1)
+    >>> state_at_end(states, ids, mask=torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])).flatten()
+    tensor([2., 7.])
+    >>> state_at_end(states, ids).flatten()
+    tensor([0., 4.])
     """
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower())
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _WORD.findall(plain)
-
-
-def normalise_entry(entry: str) -> str:
-    """A vocabulary entry in the form that `tokenize` looks up; '##' stays in front of a piece.
-
-    >>> normalise_entry("Hip-Hop"), normalise_entry("##ly")
-    ('hip hop', '##ly')
-    """
-    mark = "##" if entry.startswith("##") else ""
-    return mark + " ".join(split_words(entry))
+    end = ids.amax(1) if mask is None else ids.gather(1, mask.sum(1, keepdim=True) - 1).squeeze(1)
+    place = (ids == end[:, None]).int().argmax(1)  # the first of equals
+    return states[torch.arange(len(ids), device=ids.device), place]

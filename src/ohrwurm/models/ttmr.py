@@ -20,7 +20,7 @@ from ohrwurm.audio.spectral import MelSpectrogram, Power
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import Encoded, JointModel, ModelCard, TextEncoder
 from ohrwurm.models.registry import architecture, register_card
-from ohrwurm.models.text import BertTextEncoder, StaticTextEncoder
+from ohrwurm.models.text import text_encoder
 
 MixType = Literal["cf", "ft"]
 
@@ -185,9 +185,10 @@ class TTMR(JointModel):
         mix_type: how CNN cells become tokens, see `Frontend`.
         attention_dim, layers, heads, ffn, max_tokens, dropout: the Transformer; `ffn` defaults to 4 x `attention_dim`.
         dim: size of the joint space.
-        text: "bert" (needs transformers), "static" (word vectors held in the weights), or "none" (`project_text` only).
-        text_dim: size of the text encoder's output; BERT's hidden size or the static vectors' size.
-        text_parameters: arguments of `BertTextEncoder` or `StaticTextEncoder`.
+        text: one of `ohrwurm.models.text.KINDS`: "bert" and "glove" as published, "static" (word vectors held in the
+            weights), ...; or "none" (`project_text` only).
+        text_dim: size of the text encoder's output: 768 of BERT-base, 300 of the published GloVe vectors.
+        text_parameters: arguments of the text encoder's class.
         temperature: initial temperature of the contrastive loss (`logit_scale` = log 1/temperature).
 
     >>> model = TTMR(channels=(8, 8, 8, 8), attention_dim=32, layers=1, dim=16, text="none", text_dim=8).eval()
@@ -217,7 +218,7 @@ class TTMR(JointModel):
         max_tokens: int = 512,
         dropout: float = 0.1,
         dim: int = 128,
-        text: Literal["bert", "static", "none"] = "bert",
+        text: str = "bert",
         text_dim: int = 768,
         text_parameters: Mapping[str, Any] | None = None,
         temperature: float = 0.2,
@@ -241,7 +242,7 @@ class TTMR(JointModel):
             max_tokens,
             dropout,
         )
-        self.text_encoder = _text_encoder(text, text_dim, dict(text_parameters or {}))
+        self.text_encoder = text_encoder(text, text_dim, **(text_parameters or {}))
         self.audio_projector = nn.Sequential(nn.LayerNorm(attention_dim), nn.Linear(attention_dim, dim, bias=False))
         self.text_projector = nn.Sequential(nn.LayerNorm(text_dim), nn.Linear(text_dim, dim, bias=False))
 
@@ -289,16 +290,6 @@ class TTMR(JointModel):
                     "it was trained with another n_fft, n_mels or sample_rate. Set them in the card."
                 )
         return state
-
-
-def _text_encoder(kind: str, text_dim: int, parameters: dict[str, Any]) -> TextEncoder | None:
-    if kind == "bert":
-        return BertTextEncoder(**parameters)
-    if kind == "static":
-        return StaticTextEncoder(dim=text_dim, **parameters)
-    if kind == "none":
-        return None
-    raise ModelError(f"text must be 'bert', 'static' or 'none', not {kind!r}")
 
 
 register_card(

@@ -17,7 +17,7 @@ from ohrwurm.data.render import Rendition
 from ohrwurm.evaluation.metrics import retrieval as metrics
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
-from ohrwurm.models.text import StaticTextEncoder
+from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.models.ttmr import TTMR
 from ohrwurm.objectives.contrastive import clip_loss
 from ohrwurm.training.batches import Batches, shuffled
@@ -93,6 +93,9 @@ class AudioTextTask(Task):
             k: v for k, v in model.items() if k in ("sample_rate", "n_fft", "hop", "n_mels", "f_min", "power")
         }
         self.rate = int(self.front_end["sample_rate"]) / int(self.front_end["hop"])  # mel frames a second
+
+    def preparation(self, cache: Path) -> str:
+        return f"renders {self.settings.count} training clips, unless they are in {cache}"
 
     def prepare(self, cache: Path, workers: int) -> None:
         """Render the clips and keep their mel spectrograms."""

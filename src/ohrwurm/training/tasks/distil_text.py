@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ohrwurm.atomic import replacing
 from ohrwurm.data.texts import Description, read_incompetech, read_musiccaps
 from ohrwurm.errors import RecipeError
-from ohrwurm.models.text import StaticTextEncoder
+from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.objectives.distillation import cosine_distillation
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.task import Task, rounded, torch_generator
@@ -102,6 +102,10 @@ class TextDistillationTask(Task):
         super().__init__()
         self.save_hyperparameters()
         self.settings: Any = self.hparams
+
+    def preparation(self, cache: Path) -> str:
+        made = (cache / "text-teacher.npz").is_file()
+        return "" if made else "asks the sentence encoder for a vector of every word and text"
 
     def prepare(self, cache: Path, workers: int) -> None:
         """Build the vocabulary, ask the teacher for every text once, project to `dim` principal components."""

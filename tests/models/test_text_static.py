@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ohrwurm.errors import ModelError
-from ohrwurm.models.text import StaticTextEncoder, normalise_entry, split_words
+from ohrwurm.models.text_static import StaticTextEncoder, normalise_entry, split_words
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")]
 ENTRIES = ["hip hop", "drum and bass", "drum", "bass", "piano", "lo fi", "jazz", "##like", "new york city jazz"]

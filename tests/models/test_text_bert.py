@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ohrwurm.errors import ModelError
-from ohrwurm.models.text import BertTextEncoder
+from ohrwurm.models.text_bert import BertTextEncoder
 
 transformers = pytest.importorskip("transformers", reason="the optional extra 'text'")
 
