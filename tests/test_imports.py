@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "ohrwurm"
-BASE = {"errors", "atomic", "folders", "ohrwurm"}
+BASE = {"errors", "atomic", "folders", "locks", "ohrwurm"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
     "folders": set(),
+    "locks": set(),
     "audio": set(),
     "models": {"audio", "weights"},
     "objectives": set(),

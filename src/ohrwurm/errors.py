@@ -33,6 +33,10 @@ class CardError(ModelError):
     """A model does not return what its card promises: no other file would fare better."""
 
 
+class TransferError(OhrwurmError):
+    """A file could not be fetched or sent: no network, not there, damaged on the way, no space left."""
+
+
 class ProvenanceError(OhrwurmError):
     """Vectors of different models, front-ends or windows were about to be compared."""
 
