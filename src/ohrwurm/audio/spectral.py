@@ -36,15 +36,18 @@ def htk_mel_bank(n_fft: int, sample_rate: int, n_mels: int, f_min: float, f_max:
 class MelSpectrogram(nn.Module):
     """Mel spectrogram in decibels: `(batch, samples)` → `(batch, n_mels, samples // hop + 1)`.
 
-    Centred STFT with reflected ends, periodic Hann window, HTK mel bank, `10 log10(max(mel, floor))` with reference
-    1 and no limit below the maximum (no "top_db"), so that a frame's values do not depend on its neighbours.
+    Centred STFT with reflected ends, periodic Hann window, HTK mel bank, `10 log10(max(mel, floor))` with reference 1.
+    Unless `top_db` is given there is no limit below the maximum: a frame's values do not depend on its neighbours.
 
     Args:
         sample_rate, n_fft, hop: Hz and samples; the window is `window` samples long (default `n_fft`).
-        n_mels, f_min, f_max: number of filters and their range in Hz (`f_max` defaults to half the sample rate).
+        n_mels, f_min, f_max: number of filters and their range in Hz (`f_max` defaults to half the sample rate; the
+            filters above it, if it is higher, hear nothing and stay at the floor).
         power: ``"power"`` is |X|²; ``"real-squared"`` is Re(X)², what TTMR's published checkpoints were trained on
             (the imaginary part was dropped, so values depend on phase).
         floor: smallest mel power; 1e-10 is -100 dB.
+        normalized: divide the power by the sum of the squared window.
+        top_db: raise what lies more than this below the loudest cell of the same example.
 
     >>> MelSpectrogram()(torch.zeros(2, 16000)).shape
     torch.Size([2, 128, 101])
@@ -64,6 +67,8 @@ class MelSpectrogram(nn.Module):
         power: Power = "power",
         window: int | None = None,
         floor: float = 1e-10,
+        normalized: bool = False,
+        top_db: float | None = None,
     ) -> None:
         super().__init__()
         if power not in ("power", "real-squared"):
@@ -72,12 +77,19 @@ class MelSpectrogram(nn.Module):
         bank = htk_mel_bank(n_fft, sample_rate, n_mels, f_min, sample_rate // 2 if f_max is None else f_max)
         self.register_buffer("window", torch.hann_window(window or n_fft), persistent=False)
         self.register_buffer("bank", bank, persistent=False)
+        self.scale = 1.0 / float(self.window.square().sum()) if normalized else 1.0
+        self.top_db = top_db
 
     def forward(self, waveform: Tensor) -> Tensor:
         spectrum = stft(waveform, self.n_fft, self.hop, self.window)  # (B, bins, T), complex
         power = spectrum.real.square() if self.power == "real-squared" else power_of(spectrum)
         mel = torch.matmul(power.transpose(-1, -2), self.bank).transpose(-1, -2)  # (B, n_mels, T)
-        return 10.0 * torch.log10(torch.clamp(mel, min=self.floor))
+        if self.scale != 1.0:
+            mel = mel * self.scale
+        decibels = 10.0 * torch.log10(torch.clamp(mel, min=self.floor))
+        if self.top_db is None:
+            return decibels
+        return torch.maximum(decibels, decibels.amax(dim=(-2, -1), keepdim=True) - self.top_db)
 
 
 def stft(waveform: Tensor, n_fft: int, hop: int, window: Tensor) -> Tensor:
