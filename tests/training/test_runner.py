@@ -16,8 +16,10 @@ import torch
 from ohrwurm.errors import TrainingError
 from ohrwurm.training import checkpoints
 from ohrwurm.training.limits import Limits
+from ohrwurm.training.plan import plan
 from ohrwurm.training.recipes import resolve
 from ohrwurm.training.runner import run
+from ohrwurm.training.runs import found_in, locate, run_id
 from ohrwurm.training.signals import StopSignals
 
 
@@ -225,3 +227,88 @@ def test_signal_saves_and_exits_75(number: int, recipe: Path, start, tmp_path: P
     run(recipe, out=out, overrides=["task.batches=30"], cache=tmp_path)
     run(recipe, out=whole, overrides=["task.batches=30"], cache=tmp_path)
     assert same(weights(out), weights(whole))
+
+
+def test_run_ends_when_patience_is_at_its_end_and_stays_ended(recipe: Path, tmp_path: Path) -> None:
+    settings = ["trainer.min_delta=100", "trainer.max_epochs=9", "trainer.patience=2"]  # never better by so much
+    run(recipe, out=tmp_path / "run", overrides=settings, cache=tmp_path)
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == ["1", "2", "3"]
+    before = checkpoints.last(tmp_path / "run").stat().st_mtime_ns
+    (tmp_path / "run" / "report.json").unlink()
+    run(recipe, out=tmp_path / "run", overrides=settings, cache=tmp_path)
+    assert checkpoints.last(tmp_path / "run").stat().st_mtime_ns == before
+    run(recipe, out=tmp_path / "run", overrides=[*settings, "trainer.patience=4"], cache=tmp_path)
+    assert len(rows(tmp_path / "run")) == 5
+
+
+def test_patience_may_count_every_worse_epoch(recipe: Path, tmp_path: Path) -> None:
+    settings = ["task.lr=0.3", "trainer.max_epochs=30", "trainer.patience=4"]
+    run(recipe, out=tmp_path / "in-a-row", overrides=settings, cache=tmp_path)
+    run(recipe, out=tmp_path / "in-all", overrides=[*settings, "trainer.patience_resets=false"], cache=tmp_path)
+    errors = [float(row["validation/error"]) for row in rows(tmp_path / "in-all")]
+    worse = sum(error >= min(errors[:i]) for i, error in enumerate(errors) if i)
+    assert worse == 4
+    assert len(errors) < len(rows(tmp_path / "in-a-row"))
+
+
+def test_states_are_kept_at_the_rhythm_asked_for_and_go_on_exactly(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, out=tmp_path / "run", overrides=["trainer.keep_every=2"], cache=tmp_path)
+    folder = tmp_path / "run" / checkpoints.FOLDER
+    assert sorted(p.name for p in folder.iterdir()) == ["best.ckpt", "epoch-0002.ckpt", "epoch-0004.ckpt", "last.ckpt"]
+    end = weights(tmp_path / "run")
+    checkpoints.kept(tmp_path / "run", 2).rename(checkpoints.last(tmp_path / "run"))
+    (tmp_path / "run" / "report.json").unlink()
+    run(recipe, out=tmp_path / "run", overrides=["trainer.keep_every=2"], cache=tmp_path)
+    assert same(weights(tmp_path / "run"), end)
+
+
+def test_one_batch_is_learnt_by_heart(recipe: Path, tmp_path: Path) -> None:
+    more = ["trainer.max_epochs=30", "task.width=64"]
+    run(recipe, out=tmp_path / "all", overrides=more, cache=tmp_path)
+    run(recipe, out=tmp_path / "one", overrides=[*more, "trainer.overfit_batch=true"], cache=tmp_path)
+    last = [float(rows(tmp_path / name)[-1]["loss"]) for name in ("one", "all")]
+    assert last[0] < 0.5 * last[1]
+
+
+def test_recordings_of_the_bad_batch_are_named(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"batch 1 \(first\.wav, second\.wav\).*last\.ckpt"):
+        run(recipe, out=tmp_path / "run", overrides=["task.bad_epoch=1"], cache=tmp_path)
+
+
+def test_tensorboard_files_hold_the_course(recipe: Path, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run(recipe, out=tmp_path / "run", overrides=["trainer.tensorboard=true"], cache=tmp_path)
+    board = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    shown = [event.value for event in board.Scalars("validation/error")]
+    assert shown == pytest.approx([float(row["validation/error"]) for row in rows(tmp_path / "run")], rel=1e-5)
+    assert len(board.Scalars("training/step_loss")) == 24
+
+
+def test_plan_counts_steps_and_measures_them(recipe: Path, tmp_path: Path) -> None:
+    found = plan(resolve(recipe, ["trainer.accumulate=2", "task.slow=0.05"]), tmp_path)
+    assert (found.batches, found.steps) == (6, 12)
+    assert 0.05 < found.step_seconds < 1
+    assert found.minutes == pytest.approx(24 * found.step_seconds / 60)
+    assert any("batches an epoch" in line for line in found.lines())
+    assert plan(resolve(recipe, ["trainer.max_minutes=0.001"]), tmp_path).steps is None
+
+
+def test_same_command_names_the_same_run(recipe: Path) -> None:
+    first = run_id(resolve(recipe))
+    assert first == run_id(resolve(recipe, ["trainer.max_epochs=9"]))
+    assert first != run_id(resolve(recipe, ["task.lr=0.5"]))
+    assert first != run_id(resolve(recipe, ["seed=1"]))
+
+
+def test_runs_are_listed_and_found_by_id(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OHRWURM_RUNS", str(tmp_path / "runs"))
+    run(recipe, out=tmp_path / "runs" / "one", cache=tmp_path)
+    with pytest.raises(TrainingError):
+        run(recipe, out=tmp_path / "runs" / "two", overrides=["task.bad_epoch=1"], cache=tmp_path)
+    assert [(r.id, r.state, r.epochs) for r in found_in(tmp_path / "runs")] == [
+        ("one", "complete", 4), ("two", "unfinished", 1)
+    ]  # fmt: skip
+    assert locate("two") == tmp_path / "runs" / "two"
+    with pytest.raises(TrainingError, match="there: one, two"):
+        locate("three")

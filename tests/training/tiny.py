@@ -52,6 +52,9 @@ class TinyTask(Task):
     def val_dataloader(self) -> Positioned:
         return Positioned([self._batch(1, 2, 3, i) for i in range(3)])
 
+    def names(self, batch: dict[str, Tensor]) -> list[str]:
+        return ["first.wav", "second.wav"]
+
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         time.sleep(self.slow)
         self.fractions.append(self.fraction_done)

@@ -1,4 +1,4 @@
-"""`ohrwurm train` and `ohrwurm recipes`."""
+"""`ohrwurm train`, `ohrwurm recipes` and `ohrwurm runs`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 INTERRUPTED = 75  # EX_TEMPFAIL of sysexits.h: batch systems know it as "run me again"
 
 recipes_app = typer.Typer(help="The training recipes that ship.", no_args_is_help=True)
+runs_app = typer.Typer(help="Training runs: which there are, how they stand.", no_args_is_help=True)
 
 
 def train(
@@ -20,7 +21,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, e.g. task.lr=1e-3 trainer.max_epochs=2."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; an earlier run in it goes on.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; an earlier run in it goes on.  [runs/ID]")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for prepared examples, shared by runs.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes for preparing and loading.  [all cores]")
@@ -29,12 +30,18 @@ def train(
         Path | None, typer.Option(exists=True, file_okay=False, help="Folder of scores and texts; sets OHRWURM_DATA.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the recipe, build the model, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check recipe and data, try a few steps, print the plan, and stop.")
+    ] = False,
+    overfit_batch: Annotated[
+        bool, typer.Option("--overfit-batch", help="Train on the first batch alone: can the model learn at all?")
+    ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in --out.")] = False,
 ) -> None:
     """Train a model: prepare its examples, fit, measure, export to OUT/model.
 
-    Killed at any moment, the same command goes on where it was. SIGTERM and Ctrl-C save first (exit code 75).
+    Killed at any moment, the same command goes on where it was. SIGTERM and Ctrl-C save first (exit code 75). The same
+    command works under torchrun and as a SLURM job step; trainer.devices=N starts N processes itself.
 
     Example: ohrwurm train ohrwurm/versions --data ~/scores --out runs/versions trainer.max_minutes=60
     """
@@ -45,21 +52,26 @@ def train(
     try:
         from ohrwurm.training.recipes import resolve
 
-        resolved = resolve(recipe, settings or ())
+        wanted = [*(settings or ()), *(["trainer.overfit_batch=true"] if overfit_batch else [])]
+        resolved = resolve(recipe, wanted)
         if show:
             typer.echo(resolved.to_yaml(), nl=False)
             return
         if dry_run:
-            task = resolved.build()
-            count = sum(p.numel() for p in task.parameters() if p.requires_grad)
-            typer.echo(f"{resolved.name}: {type(task).__name__}, {count:,} trainable parameters, seed {resolved.seed}")
+            from ohrwurm.training.plan import plan
+
+            typer.echo(f"{resolved.name}: {resolved.task_class.__name__}, seed {resolved.seed}")
+            for line in plan(resolved, cache, workers).lines():
+                typer.echo(f"  {line}")
             typer.echo("The recipe is sound. Without --dry-run it trains.")
             return
-        if out is None:
-            raise typer.BadParameter("say where the run shall live, e.g. --out runs/first", param_hint="--out")
         _log_to_stderr()
         from ohrwurm.training.runner import run
+        from ohrwurm.training.runs import run_id, runs_folder
 
+        if out is None:
+            out = runs_folder() / run_id(resolved)
+            typer.echo(f"run {out.name} in {out}", err=True)
         typer.echo(str(run(resolved, out=out, cache=cache, workers=workers, resume=not restart)))
     except Interrupted as error:
         typer.echo(str(error), err=True)
@@ -98,6 +110,45 @@ def show_recipe(name: Annotated[str, typer.Argument(help="Name or path of a reci
         raise typer.Exit(1) from error
 
 
+@runs_app.command("list")
+def list_runs(
+    folder: Annotated[Path | None, typer.Argument(help="Where the runs are.  [runs, or OHRWURM_RUNS]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine output.")] = False,
+) -> None:
+    """All runs with their state. Example: ohrwurm runs list"""
+    import dataclasses
+
+    from ohrwurm.training.runs import found_in, runs_folder
+
+    runs = found_in(folder or runs_folder())
+    if as_json:
+        typer.echo(json.dumps([{**dataclasses.asdict(r), "folder": str(r.folder)} for r in runs], indent=2))
+        return
+    if not runs:
+        typer.echo(f"no runs in {folder or runs_folder()}")
+    width = max((len(r.id) for r in runs), default=0)
+    for run in runs:
+        typer.echo(f"{run.id:<{width}}  {run.state:<11}  epoch {run.epochs:<4}  {run.best}")
+
+
+@runs_app.command("resume")
+def resume_run(
+    run: Annotated[str, typer.Argument(help="A run's id (`ohrwurm runs list`), or its folder.")],
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes for loading.  [all cores]")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for prepared examples.")] = None,
+) -> None:
+    """Go on with a run as it was configured. Example: ohrwurm runs resume move-kd-1f2e3d4c"""
+    from ohrwurm.errors import OhrwurmError
+    from ohrwurm.training.runs import locate
+
+    try:
+        folder = locate(run)
+    except OhrwurmError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    train(str(folder / "config.yaml"), None, folder, cache, workers, None, False, False, False, False)
+
+
 def _log_to_stderr() -> None:
     import logging
 
@@ -112,3 +163,4 @@ def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
     app.command()(train)
     app.add_typer(recipes_app, name="recipes")
+    app.add_typer(runs_app, name="runs")

@@ -11,12 +11,23 @@ import numpy as np
 class Batches:
     """An epoch's batches, `make(number, rows)` for each group of rows; without `make` the rows themselves.
 
+    `share` is (number of this process, how many there are): each takes every so-manieth row of each joint batch, so
+    that together they see the batches of one process alone. Random numbers of `make` then have to be drawn per row.
+
     >>> list(Batches([[0, 1], [2, 3]], lambda number, rows: (number, sum(rows))))
     [(0, 1), (1, 5)]
+    >>> list(Batches([[0, 1, 2, 3]], share=(1, 2)))
+    [[1, 3]]
     """
 
-    def __init__(self, groups: Sequence[Any], make: Callable[[int, Any], Any] | None = None) -> None:
-        self.groups = groups
+    def __init__(
+        self,
+        groups: Sequence[Any],
+        make: Callable[[int, Any], Any] | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        first, every = share
+        self.groups = groups if every == 1 else [rows[first::every] for rows in groups]
         self.make = make
 
     def __len__(self) -> int:

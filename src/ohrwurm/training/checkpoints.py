@@ -1,4 +1,5 @@
-"""Checkpoints of a run: the last state, to go on from, and the best weights, to export. Both complete or absent."""
+"""Checkpoints of a run: the last state, to go on from, the best weights, to export, and every so many epochs one to
+keep. Each complete or absent."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from ohrwurm.atomic import replacing
 from ohrwurm.errors import Interrupted, TrainingError
+from ohrwurm.training.processes import any_says, of_first
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
     from ohrwurm.training.limits import Limits
+    from ohrwurm.training.recipes import TrainerSettings
     from ohrwurm.training.task import Task
 
 FOLDER = "checkpoints"
@@ -32,6 +35,11 @@ def last(out: Path) -> Path:
 def best(out: Path) -> Path:
     """The weights with the best monitor."""
     return out / FOLDER / "best.ckpt"
+
+
+def kept(out: Path, epoch: int) -> Path:
+    """The state after an epoch that `keep_every` keeps."""
+    return out / FOLDER / f"epoch-{epoch:04d}.ckpt"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,33 +64,43 @@ class AtomicIO(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Keeps `last.ckpt` (every epoch, every `minutes`, and on a signal) and `best.ckpt` (by the task's monitor).
+    """Keeps `last.ckpt` (every epoch, every so many minutes, and on a signal), `best.ckpt` (by the task's monitor) and
+    the states of every `keep_every`-th epoch; ends the run when the monitor has not become better for long enough.
 
     The best weights are written before the last state: killed in between, the resumed run repeats the epoch and
     writes the same best again.
 
     Args:
         out: the run's folder.
-        recipe: the resolved configuration, stored in both files.
-        minutes: longest time between two writes of `last.ckpt`.
-        limits: told by a signal handler that the run shall stop.
+        recipe: the resolved configuration, stored in all files.
+        settings: how often to save, what to keep, how long to wait.
+        limits: told by a signal handler that the run shall stop, and by us that patience is at its end.
+
+    Attributes:
+        waited: validations since the monitor was best (of all that were not, if `patience_resets` is off).
     """
 
-    def __init__(self, out: Path, recipe: dict[str, Any], minutes: float, limits: Limits) -> None:
+    def __init__(self, out: Path, recipe: dict[str, Any], settings: TrainerSettings, limits: Limits) -> None:
         self.out = out
         self.recipe = recipe
-        self.seconds = 60.0 * minutes
+        self.settings = settings
         self.limits = limits
         self.best_score = math.nan
         self.best_epoch = 0
+        self.waited = 0
         self._saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score = state_dict["best_score"]
         self.best_epoch = state_dict["best_epoch"]
+        self.waited = state_dict["waited"]
+
+    @property
+    def out_of_patience(self) -> bool:
+        return self.settings.patience is not None and self.waited >= self.settings.patience
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["ohrwurm"] = {"recipe": self.recipe, "score": self.best_score}
@@ -99,9 +117,11 @@ class Checkpoints(Checkpoint):
         since = time.monotonic() - self._saved_at
         # Before the last batch, too: validation may be long, and killed in it only that batch is repeated.
         before_last = batch_idx + 1 + trainer.accumulate_grad_batches >= count
-        if self.limits.signal or trainer.should_stop or since > self.seconds or (before_last and since > 10.0):
+        late = since > 60.0 * self.settings.save_every_minutes or (before_last and since > 10.0)
+        signalled = any_says(trainer, bool(self.limits.signal))
+        if signalled or trainer.should_stop or of_first(trainer, late):
             self._save_last(trainer)
-        if self.limits.signal:
+        if signalled:
             raise Interrupted(f"stopped by a signal, saved to {last(self.out)}; the same command goes on from there.")
 
     def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
@@ -115,9 +135,17 @@ class Checkpoints(Checkpoint):
         validated = self.limits.validated == trainer.current_epoch
         if validated and score is not None and self._is_better(float(score), task.mode):
             self.best_score, self.best_epoch = float(score), epoch
+            self.waited = 0 if self.settings.patience_resets else self.waited
             trainer.save_checkpoint(best(self.out))
+        elif validated:
+            self.waited += 1
+        if self.out_of_patience:
+            self.limits.reached = f"patience={self.settings.patience}"
+            trainer.should_stop = True
         progress = trainer.fit_loop.epoch_loop.batch_progress
         if progress.current.ready >= trainer.num_training_batches:
+            if self.settings.keep_every and epoch % self.settings.keep_every == 0:
+                trainer.save_checkpoint(kept(self.out, epoch))
             self._save_last(trainer)
         if self.limits.signal:
             raise Interrupted(f"stopped by a signal after epoch {epoch}; the same command goes on from there.")
@@ -127,7 +155,8 @@ class Checkpoints(Checkpoint):
             return False
         if math.isnan(self.best_score):
             return True
-        return score > self.best_score if mode == "max" else score < self.best_score
+        gain = score - self.best_score if mode == "max" else self.best_score - score
+        return gain > self.settings.min_delta
 
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(last(self.out))

@@ -1,4 +1,4 @@
-"""The course of a run: `log.csv`, one row an epoch, and the lines that a person watches."""
+"""The course of a run: `log.csv`, one row an epoch, the lines that a person watches, and TensorBoard's files."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ class History(Checkpoint):
     The rows are part of the checkpoint, so a resumed run's log goes on without gaps or repetitions.
     """
 
-    def __init__(self, out: Path, limits: Limits) -> None:
+    def __init__(self, out: Path, limits: Limits, tensorboard: bool = False) -> None:
         self.file = out / "log.csv"
         self.limits = limits
+        self._board_folder = out / "tensorboard" if tensorboard else None
+        self._board: Any = None
         self.rows: list[dict[str, Any]] = []
         self._sum = 0.0
         self._count = 0
@@ -45,6 +47,20 @@ class History(Checkpoint):
         self.rows = list(state_dict["rows"])
         self._sum, self._count = state_dict["sum"], state_dict["count"]
 
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._board_folder is None or not trainer.is_global_zero:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise TrainingError("trainer.tensorboard needs the package: pip install 'ohrwurm[train]'") from error
+        # What an interrupted session wrote past its last checkpoint is not shown.
+        self._board = SummaryWriter(str(self._board_folder), purge_step=trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._board is not None:
+            self._board.close()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._sum, self._count = 0.0, 0
 
@@ -52,6 +68,10 @@ class History(Checkpoint):
         if isinstance(outputs, dict) and outputs.get("loss") is not None:
             self._sum += float(outputs["loss"]) * trainer.accumulate_grad_batches
             self._count += 1
+            if self._board is not None:
+                loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+                self._board.add_scalar("training/step_loss", loss, trainer.global_step)
+                self._board.add_scalar("training/lr", trainer.optimizers[0].param_groups[0]["lr"], trainer.global_step)
         if time.monotonic() - self._line_at > LINE_EVERY:
             self._line_at = time.monotonic()
             log.info(
@@ -81,7 +101,12 @@ class History(Checkpoint):
             **figures,
         }
         self.rows.append(row)
-        self._write()
+        if trainer.is_global_zero:
+            self._write()
+        if self._board is not None:
+            for name in row.keys() - {"epoch", "step", "lr"}:
+                self._board.add_scalar(name, row[name], trainer.global_step)
+            self._board.flush()
         self._line_at = time.monotonic()
         monitored = f"{pl_module.monitor} {figures[pl_module.monitor]:.4f}  " if pl_module.monitor in figures else ""
         pl_module.fraction_done = self.limits.fraction_done(epoch, trainer.global_step)

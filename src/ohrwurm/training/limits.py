@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from ohrwurm.errors import TrainingError
+from ohrwurm.training.checkpoints import last
+from ohrwurm.training.processes import any_says, of_first
 from ohrwurm.training.task import seed_of
 
 if TYPE_CHECKING:
@@ -110,16 +113,21 @@ class Limits(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         epochs = trainer.current_epoch + batch_idx / trainer.num_training_batches
-        pl_module.fraction_done = self.fraction_done(epochs, trainer.global_step)
+        done = self.fraction_done(epochs, trainer.global_step)
+        # Clocks differ between processes, learning rates must not.
+        pl_module.fraction_done = of_first(trainer, done) if self.settings.max_minutes else done
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if isinstance(outputs, dict) and outputs.get("loss") is not None and not math.isfinite(float(outputs["loss"])):
+            names = pl_module.names(batch)
             raise TrainingError(
-                f"the loss is {float(outputs['loss'])} at epoch {trainer.current_epoch + 1}, batch {batch_idx + 1}. "
-                "The last good state is kept; try a lower learning rate, trainer.clip=1 or trainer.precision=32."
+                f"the loss is {float(outputs['loss'])} at epoch {trainer.current_epoch + 1}, batch {batch_idx + 1}"
+                + (f" ({', '.join(names)})" if names else "")
+                + f". The last good state is kept: {last(Path(trainer.default_root_dir))}. "
+                "Try a lower learning rate, trainer.clip=1 or trainer.precision=32."
             )
         reached = self.reached_by(trainer.current_epoch, trainer.global_step, self.seconds)
-        if reached:
+        if any_says(trainer, bool(reached)):
             self.reached = reached
             trainer.should_stop = True
             trainer.check_val_every_n_epoch = 1

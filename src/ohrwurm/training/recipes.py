@@ -42,7 +42,16 @@ class TrainerSettings:
         ema: decay of an exponential moving average of the weights, which is then what is validated and exported.
         validate_every: epochs between validations.
         save_every_minutes: a killed run loses at most this much.
-        accelerator: ``auto``, ``cpu``, ``gpu``...
+        keep_every: epochs between checkpoints that are kept beside the best and the last; null for none.
+        patience: validations without a better monitor after which the run ends; null for never.
+        patience_resets: False counts all of them, not only those in a row, as TTMR's original does.
+        min_delta: by how much the monitor has to be better.
+        overfit_batch: train on the first batch alone, to see whether the model can learn at all.
+        tensorboard: also write TensorBoard files into the run's folder (needs the package tensorboard).
+        accelerator: ``auto``, ``cpu``, ``gpu``, ``mps``...
+        devices, nodes: processes on each machine, and machines; under torchrun and SLURM theirs count.
+        strategy: ``auto`` is ``ddp`` for several processes; ``fsdp`` splits parameters and optimiser over them.
+        sync_batchnorm: batch norm over the joint batch of all processes.
     """
 
     max_epochs: int | None = None
@@ -54,7 +63,17 @@ class TrainerSettings:
     ema: float | None = None
     validate_every: int = 1
     save_every_minutes: float = 5.0
+    keep_every: int | None = None
+    patience: int | None = None
+    patience_resets: bool = True
+    min_delta: float = 0.0
+    overfit_batch: bool = False
+    tensorboard: bool = False
     accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    sync_batchnorm: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +179,9 @@ def resolve(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     trainer = TrainerSettings(**_typed(TrainerSettings, composed.get("trainer") or {}, "trainer", str(name)))
     if trainer.max_epochs is None and trainer.max_steps is None and trainer.max_minutes is None:
         raise RecipeError(f"recipe {name}: no limit; set trainer.max_epochs, trainer.max_steps or trainer.max_minutes")
-    for key in ("max_epochs", "max_steps", "max_minutes", "accumulate", "validate_every", "save_every_minutes", "clip"):
+    positive = ("max_epochs", "max_steps", "max_minutes", "accumulate", "validate_every", "save_every_minutes", "clip",
+                "keep_every", "patience", "devices", "nodes")  # fmt: skip
+    for key in positive:
         value = getattr(trainer, key)
         if value is not None and value <= 0:
             raise RecipeError(f"recipe {name}: trainer.{key} must be above 0, not {value}")

@@ -6,6 +6,8 @@ A run folder holds::
     log.csv                 one row an epoch
     checkpoints/last.ckpt   to go on from
     checkpoints/best.ckpt   weights with the best monitor
+    checkpoints/epoch-N.ckpt  states kept by `trainer.keep_every`
+    tensorboard/            with `trainer.tensorboard`
     model/                  the exported model, loadable by `ohrwurm.load`
     report.json             final figures; written last: where it is, the run is complete
 """
@@ -16,6 +18,7 @@ import json
 import logging
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,6 +38,7 @@ from ohrwurm.training import checkpoints
 from ohrwurm.training.checkpoints import AtomicIO, Checkpoints
 from ohrwurm.training.history import History
 from ohrwurm.training.limits import Limits, StepSeeds, seed_global_generators
+from ohrwurm.training.processes import in_turn, launched, rank
 from ohrwurm.training.recipes import Recipe, TrainerSettings, resolve
 from ohrwurm.training.signals import StopSignals
 from ohrwurm.training.task import Task
@@ -42,7 +46,10 @@ from ohrwurm.training.task import Task
 log = logging.getLogger(__name__)
 
 # Settings that a resumed run may change: they do not alter what a step does.
-FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_minutes", "validate_every", "save_every_minutes", "accelerator"}
+FREE_TO_CHANGE = {
+    "max_epochs", "max_steps", "max_minutes", "validate_every", "save_every_minutes", "keep_every", "patience",
+    "tensorboard", "accelerator",
+}  # fmt: skip
 
 
 def run(
@@ -77,25 +84,28 @@ def run(
     """
     found = recipe if isinstance(recipe, Recipe) else resolve(recipe, overrides)
     out, model_folder = Path(out), Path(out) / "model"
-    if not resume:
+    if not resume and rank() == 0:
         _forget(out)
     config = found.as_dict()
     same_limits = _check_same_run(out, config)
     if same_limits and (out / "report.json").is_file() and (model_folder / "config.json").is_file():
         log.info("%s: this run is complete; nothing to do", out)
         return model_folder
-    (out / "report.json").unlink(missing_ok=True)
-    write_text(out / "config.yaml", found.to_yaml())
+    if rank() == 0:
+        (out / "report.json").unlink(missing_ok=True)
+        write_text(out / "config.yaml", found.to_yaml())
 
     limits = Limits(found.trainer)
     with StopSignals(limits) as signals:
-        task = _prepared_task(found, Path(cache) if cache else cache_folder(), workers)
-        keeper = Checkpoints(out, config, found.trainer.save_every_minutes, limits)
-        history = History(out, limits)
+        task = prepared_task(found, Path(cache) if cache else cache_folder(), workers)
+        keeper = Checkpoints(out, config, found.trainer, limits)
+        history = History(out, limits, found.trainer.tensorboard)
         # In this order: seeds before the step; limits, then the record, then the checkpoint that holds both.
         callbacks = [StepSeeds(found.seed), signals, limits, *_averaging(found.trainer), history, keeper]
-        trainer = _trainer(found.trainer, out, callbacks)
+        trainer = make_trainer(found.trainer, out, callbacks)
         _fit(trainer, task, out, limits)
+        if not trainer.is_global_zero:
+            return model_folder
         summary = _load_best(task, out)
         task.to(trainer.strategy.root_device).eval()
         with torch.no_grad():
@@ -108,23 +118,35 @@ def run(
     return model_folder
 
 
-def _prepared_task(recipe: Recipe, cache: Path, workers: int | None) -> Task:
+def prepared_task(recipe: Recipe, cache: Path, workers: int | None) -> Task:
+    """The recipe's task with its seed and its examples; of several processes the first one makes those."""
     seed_global_generators(recipe.seed)
     task = recipe.build()
     task.seed, task.cache, task.workers = recipe.seed, cache, (os.cpu_count() or 1) if workers is None else workers
+    task.overfit_batch = recipe.trainer.overfit_batch
     cache.mkdir(parents=True, exist_ok=True)
     parameters = sum(p.numel() for p in task.parameters() if p.requires_grad)
     log.info("%s: %s, %.2f M trainable parameters", recipe.name, type(task).__name__, parameters / 1e6)
-    task.prepare(cache, task.workers)
+    if launched():
+        with in_turn(cache / f"prepare-{recipe.name.replace('/', '-')}.lock"):
+            task.prepare(cache, task.workers)
+    else:
+        task.prepare(cache, task.workers)
     return task
 
 
-def _trainer(settings: TrainerSettings, out: Path, callbacks: list[Callback]) -> lightning.Trainer:
+def make_trainer(settings: TrainerSettings, out: Path, callbacks: list[Callback], **more: Any) -> lightning.Trainer:
+    """Lightning's Trainer as a recipe wants it, without what we do ourselves (loggers, checkpoints, samplers)."""
     # Lightning's own start-up lines and hints are about its conveniences; ours replace them.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    devices, nodes = launched() or (settings.devices, settings.nodes)
+    bar = sys.stderr.isatty()
     return lightning.Trainer(
         accelerator=settings.accelerator,
-        devices=1,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=_strategy(settings, devices * nodes),
+        sync_batchnorm=settings.sync_batchnorm,
         precision=settings.precision,
         max_epochs=settings.max_epochs or -1,
         accumulate_grad_batches=settings.accumulate,
@@ -135,11 +157,28 @@ def _trainer(settings: TrainerSettings, out: Path, callbacks: list[Callback]) ->
         num_sanity_val_steps=0,
         default_root_dir=out,
         logger=False,
-        enable_progress_bar=False,
+        enable_progress_bar=bar,
         enable_model_summary=False,
-        callbacks=callbacks,
+        callbacks=[*callbacks, *_progress_bar(bar)],
         plugins=[AtomicIO()],
+        **more,
     )
+
+
+def _strategy(settings: TrainerSettings, processes: int) -> Any:
+    if settings.strategy == "fsdp":
+        from lightning.pytorch.strategies import FSDPStrategy
+
+        return FSDPStrategy(state_dict_type="full")
+    return "ddp" if processes > 1 or settings.strategy == "ddp" else "auto"
+
+
+def _progress_bar(wanted: bool) -> list[Callback]:
+    if not wanted:
+        return []
+    from lightning.pytorch.callbacks import RichProgressBar
+
+    return [RichProgressBar(console_kwargs={"stderr": True})]  # stdout is for the model folder's path
 
 
 def _averaging(settings: TrainerSettings) -> list[Callback]:
@@ -153,8 +192,12 @@ def _averaging(settings: TrainerSettings) -> list[Callback]:
 def _fit(trainer: lightning.Trainer, task: Task, out: Path, limits: Limits) -> None:
     state = checkpoints.last(out) if checkpoints.last(out).is_file() else None
     if state is not None:
-        epochs, steps, seconds = _extent(checkpoints.read(state), limits)
+        content = checkpoints.read(state)
+        epochs, steps, seconds = _extent(content, limits)
         reached = limits.reached_by(epochs, steps, seconds)
+        patience, waited = limits.settings.patience, content["callbacks"]["Checkpoints"]["waited"]
+        if not reached and patience is not None and waited >= patience:
+            reached = f"patience={patience}"
         log.info("%s: going on after %d epochs, %d steps, %.1f min", state, epochs, steps, seconds / 60)
         if reached:
             log.info("its limit %s is reached", reached)

@@ -41,7 +41,7 @@ class Task(lightning.LightningModule):
     Attributes:
         monitor: name of the logged validation figure that decides which weights are best.
         mode: whether a higher (``max``) or lower (``min``) monitor is better.
-        seed, cache, workers: set by the runner before `prepare`.
+        seed, cache, workers, overfit_batch: set by the runner before `prepare`.
         fraction_done: 0 at the start of training, 1 at its limit (epochs, steps or minutes, whichever is nearest);
             kept up to date before every step, for learning-rate schedules. Do not ask the Trainer for
             `estimated_stepping_batches`: it would build the first loader before a resumed run knows its position.
@@ -52,15 +52,43 @@ class Task(lightning.LightningModule):
     seed: int = 0
     cache: Path = Path()
     workers: int = 0
+    overfit_batch: bool = False
     fraction_done: float = 0.0
 
     def prepare(self, cache: Path, workers: int) -> None:
         """Make the examples once (render, extract features) under `cache`; resumable, logs its progress."""
         raise NotImplementedError
 
+    def preparation(self, cache: Path) -> str:
+        """What `prepare` would have to make that takes long, in words for `--dry-run`; empty if it is quick."""
+        return ""
+
     def training_loader(self, seed: int, epoch: int) -> Loader:
-        """The batches of one epoch, the same for the same arguments."""
+        """The batches of one epoch, the same for the same arguments; of each, this process's `share`."""
         raise NotImplementedError
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """(number of this process, how many train together)."""
+        if self._trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def joint(self, x: torch.Tensor) -> torch.Tensor:
+        """The rows `(n, ...)` of all processes together, `(world n, ...)`, with gradients to each process's own.
+
+        For losses over all pairs of a batch: with every process computing the joint loss, the averaged gradients are
+        those of one process with the joint batch. The order is by process, the same in every call of a step.
+        """
+        if self.share[1] == 1:
+            return x
+        gathered = self.all_gather(x, sync_grads=x.requires_grad)
+        assert isinstance(gathered, torch.Tensor)
+        return gathered.flatten(0, 1)
+
+    def names(self, batch: Any) -> list[str]:
+        """The recordings in a batch, for the error when the loss is no number; empty where they have no names."""
+        return []
 
     def export(self, folder: Path) -> None:
         """Write the model folder: `config.json`, `model.safetensors`, `README.md`. The best weights are loaded."""
@@ -82,12 +110,14 @@ class Task(lightning.LightningModule):
         if loop.restarting:
             progress = loop.epoch_loop.batch_progress.current
             position = progress.ready
-        loader = Positioned(self.training_loader(self.seed, self.current_epoch), position)
-        if len(loader) == 0:
+        batches = self.training_loader(self.seed, 0 if self.overfit_batch else self.current_epoch)
+        if len(batches) == 0:
             raise TrainingError(
                 f"{type(self).__name__}: no training batch in epoch {self.current_epoch}; check the data."
             )
-        return loader
+        if self.overfit_batch:
+            batches = [next(iter(batches))] * len(batches)
+        return Positioned(batches, position)
 
 
 class Positioned:

@@ -98,6 +98,9 @@ class PitchTask(Task):
         self.model = PitchNet(channels)
         self.model.card = self.card
 
+    def preparation(self, cache: Path) -> str:
+        return f"renders {self.settings.count} training pieces, unless they are in {cache}"
+
     def prepare(self, cache: Path, workers: int) -> None:
         """Render and analyse the training and validation pieces."""
         self.training_examples = self._examples("train", cache, workers)

@@ -101,6 +101,9 @@ class VersionTask(Task):
 
     # Data ----------------------------------------------------------------------------------------------------------
 
+    def preparation(self, cache: Path) -> str:
+        return f"renders {self.settings.renditions} versions of every training work, unless they are in {cache}"
+
     def prepare(self, cache: Path, workers: int) -> None:
         """Render every work's versions and keep their profiles; made once, resumed where it stopped."""
         self.training_works = self._works("train", self.settings.renditions, cache, workers)
