@@ -20,7 +20,7 @@ import torch
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
-FAMILIES = ("baselines", "ttmr", "move", "pitchnet")
+FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
 
