@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 
 from ohrwurm.errors import ModelError
+from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
 FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema")
@@ -131,7 +132,7 @@ def load(
         weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
         precision: what the network computes in; "auto" is the fastest that this device has and whose agreement with
             fp32, as measured on the card, is at least `AGREEMENT`.
-        device: where the model goes.
+        device: where the model goes; "auto" is the best there is (see `ohrwurm.models.devices`).
         **changes: fields of the card to replace (e.g. ``hop=1.0``, ``layer=7``); they become part of the provenance.
 
     Returns:
@@ -168,7 +169,7 @@ def load(
 
 
 def _placed(model: AudioEncoder, precision: Precision | Literal["auto"], device: str | torch.device) -> AudioEncoder:
-    model.to(device)
+    model.to(devices.device(device))
     if precision == "auto":
         precision = fastest(model)
     if precision != "fp32":
