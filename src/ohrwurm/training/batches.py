@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 
 class Batches:
@@ -13,6 +14,7 @@ class Batches:
 
     `share` is (number of this process, how many there are): each takes every so-manieth row of each joint batch, so
     that together they see the batches of one process alone. Random numbers of `make` then have to be drawn per row.
+    With `workers` the batches are made in that many processes, some ahead; in which order they finish changes nothing.
 
     >>> list(Batches([[0, 1], [2, 3]], lambda number, rows: (number, sum(rows))))
     [(0, 1), (1, 5)]
@@ -25,17 +27,37 @@ class Batches:
         groups: Sequence[Any],
         make: Callable[[int, Any], Any] | None = None,
         share: tuple[int, int] = (0, 1),
+        workers: int = 0,
     ) -> None:
         first, every = share
         self.groups = groups if every == 1 else [rows[first::every] for rows in groups]
         self.make = make
+        self.workers = workers
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __iter__(self) -> Iterator[Any]:
-        for number, rows in enumerate(self.groups):
-            yield self.make(number, rows) if self.make else rows
+        return self.starting_at(0)
+
+    def starting_at(self, position: int) -> Iterator[Any]:
+        """The batches from number `position` on; those before are not made."""
+        numbers = range(position, len(self.groups))
+        made = _Made(self)
+        if self.workers == 0 or len(numbers) < 2:
+            return map(made.__getitem__, numbers)
+        return iter(DataLoader(made, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers))))
+
+
+class _Made(Dataset):
+    """The batches of an epoch by number."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, number: int) -> Any:
+        rows, make = self.batches.groups[number], self.batches.make
+        return make(number, rows) if make else rows
 
 
 def shuffled(count: int, size: int, draw: np.random.Generator) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ohrwurm.errors import TrainingError
+from ohrwurm.training.batches import Batches
 
 
 class Loader(Protocol):
@@ -135,10 +136,11 @@ class Positioned:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
-        # Batches before the position are made and dropped: slower than skipping their indices, but it holds for any
-        # loader that is deterministic, also for one that draws from a generator as it goes.
         # A generator, so that Lightning's habit of asking for an iterator twice does not start workers twice.
-        yield from itertools.islice(iter(self.loader), self.position, None)
+        if isinstance(self.loader, Batches):
+            yield from self.loader.starting_at(self.position)
+        else:  # made and dropped: holds for any loader that is deterministic, also one that draws as it goes
+            yield from itertools.islice(iter(self.loader), self.position, None)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the position is read from the Trainer's progress. Its presence tells Lightning we can resume."""
