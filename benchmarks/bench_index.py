@@ -92,16 +92,16 @@ def measure(music: Path, workers: int, models: list[str] | None) -> dict[str, An
         clock.wrap(Store, ("put", "drop_orphans", "drop_stale", "compact", "activate", "add_roots"), STORE)
         collection = Collection(Path(folder) / "collection", models=models)
         clock.wrap(registry, ("load",), LOADING)
-        embed_file = engines.embed_file
+        try_file = engines.try_file
 
         def counted(*args: Any, **kwargs: Any) -> Any:
-            found = embed_file(*args, **kwargs)
+            found = try_file(*args, **kwargs)
             clock.add(DECODE, found[0].timing.decode)
             for e in found:
                 clock.add(f"model {e.card.name}", e.timing.model)
             return found
 
-        engines.embed_file = counted
+        engines.try_file = counted
         listen_to_features(clock)
         report = collection.index(music, workers=workers)
         names = [space.name for space in collection.store.spaces()]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import ohrwurm
 from ohrwurm.audio import files
 from ohrwurm.audio.isolation import Decoder
-from ohrwurm.audio.windows import plan, pool
+from ohrwurm.audio.windows import Windowing, plan, pool
 from ohrwurm.embedding import FileEmbedding, embed, embed_file
 from ohrwurm.errors import AudioError, ModelError
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard
@@ -27,7 +27,7 @@ class SmallConvolution(AudioEncoder):
     def __init__(self, rate: int = 8000, seed: int = 0, **card: object) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.layers = nn.Sequential(nn.Conv1d(1, 12, 64, 16), nn.GELU(), nn.Conv1d(12, 6, 8, 4))
+        self.network = nn.Sequential(nn.Conv1d(1, 12, 64, 16), nn.GELU(), nn.Conv1d(12, 6, 8, 4))
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.2, generator=generator)
         given = {"window": 1.0, "hop": 0.5, "dim": 6, "good_for": ("sound",), "description": "", **card}
@@ -35,7 +35,7 @@ class SmallConvolution(AudioEncoder):
         self.eval()
 
     def forward(self, waveform: Tensor) -> Encoded:
-        frames = self.layers(waveform[:, None]).transpose(1, 2)
+        frames = self.network(waveform[:, None]).transpose(1, 2)
         return Encoded(pooled=frames.mean(1), frames=frames)
 
 
@@ -77,7 +77,7 @@ def test_vector_is_the_definition(songs, model, reference):
     """Decode, resample, cut, encode one window at a time, pool: the contract in five lines, without the pipeline."""
     for path, result in zip(songs, reference, strict=True):
         waveform, _ = files.load(path, sample_rate=8000)
-        windows = plan(len(waveform), 8000, 4000)
+        windows = plan(len(waveform), Windowing(8000, 4000))
         cut = [np.pad(waveform[w.start : w.start + w.valid], (0, 8000 - w.valid)) for w in windows]
         with torch.inference_mode():
             encoded = np.concatenate([model(torch.from_numpy(c)[None]).pooled.numpy() for c in cut])
@@ -92,7 +92,7 @@ def test_vector_is_the_definition(songs, model, reference):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 64])
 def test_same_vector_for_any_batch_size(songs, model, reference, batch_size):
-    np.testing.assert_allclose(vectors(embed(songs, model, batch_size=batch_size)), vectors(reference), atol=1e-5)
+    np.testing.assert_array_equal(vectors(embed(songs, model, batch_size=batch_size)), vectors(reference))
 
 
 @pytest.mark.parametrize("workers", [2, 3])
@@ -106,7 +106,7 @@ def test_same_vector_for_any_order_and_neighbours(songs, model, reference):
     order = np.random.default_rng(3).permutation(len(songs))
     np.testing.assert_array_equal(vectors(embed([songs[i] for i in order], model)), vectors(reference)[order])
     for path, result in zip(songs, reference, strict=True):
-        np.testing.assert_array_equal(embed(path, model).vector, result.vector)
+        np.testing.assert_allclose(embed(path, model).vector, result.vector, atol=1e-6)  # more than one thread
 
 
 def test_one_decode_feeds_models_of_other_rates_and_windows(songs, model, reference):
@@ -114,8 +114,8 @@ def test_one_decode_feeds_models_of_other_rates_and_windows(songs, model, refere
     with Decoder() as decoder:
         for path, alone in zip(songs, reference, strict=True):
             first, second = embed_file(path, [model, other], decoder=decoder)
-            np.testing.assert_array_equal(first.vector, alone.vector)
-            np.testing.assert_array_equal(second.vector, embed(path, other).vector)
+            np.testing.assert_allclose(first.vector, alone.vector, atol=1e-6)
+            np.testing.assert_allclose(second.vector, embed(path, other).vector, atol=1e-6)
             assert first.provenance != second.provenance
             assert first.timing.decode == second.timing.decode
             assert first.timing.waited > 0

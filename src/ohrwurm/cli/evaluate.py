@@ -65,7 +65,9 @@ def evaluate(
             "--data", metavar="DIR", exists=True, file_okay=False, help="Where the sets are.  [$OHRWURM_DATA]"
         ),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Files decoded at a time.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Files at a time. By default one a core.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits and resampling.")] = 0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep vectors, so that the next evaluation is immediate.")

@@ -33,7 +33,7 @@ def run(
     recordings: Recordings,
     *,
     cache: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
@@ -42,7 +42,7 @@ def run(
     Args:
         task: one of `TASKS`.
         cache: folder in which vectors are kept between evaluations; None keeps nothing.
-        workers: files decoded at a time.
+        workers: files at a time; by default one a core.
         seed: of splits and resampling.
         progress: called with the number of files done and their total.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ohrwurm.atomic import replacing
 from ohrwurm.embedding import embed
+from ohrwurm.embedding.workers import default_workers
 from ohrwurm.errors import AudioError, DataError
 from ohrwurm.models.base import AudioEncoder
 
@@ -45,7 +46,7 @@ def track_vectors(
     model: AudioEncoder,
     *,
     cache: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Vectors:
     """Embed recordings, or read their vectors from the cache.
@@ -53,7 +54,7 @@ def track_vectors(
     Args:
         paths: audio files; one that cannot be used is listed in `failures` and costs nothing else.
         cache: folder to keep vectors in; None keeps nothing.
-        workers: decoding processes.
+        workers: files at a time; by default one a core.
         progress: called with the number of files done and their total.
 
     Raises:
@@ -80,7 +81,7 @@ def track_vectors(
             found[i] = kept
     tell = progress or (lambda done, total: None)
     tell(len(files) - len(waiting), len(files))
-    for start in range(0, len(waiting), size := FILES_A_ROUND * workers):
+    for start in range(0, len(waiting), size := FILES_A_ROUND * (workers or default_workers())):
         some = waiting[start : start + size]
         for i, made in zip(some, embed([files[i] for i in some], model, workers=workers), strict=True):
             if isinstance(made, AudioError):
