@@ -1,0 +1,1 @@
+"""Optimisers that papers of the field use and torch does not have."""
