@@ -67,6 +67,7 @@ class Case:
         tolerance: largest difference allowed, relative to the largest reference value.
         changes: fields of the card to replace, where the golden file is of a smaller model than the published one.
         slow: too heavy for `make test`.
+        card: the card's name, where the case is named otherwise: another variant of the same published model.
     """
 
     checkpoint: Callable[[], dict[str, Tensor]]
@@ -74,10 +75,11 @@ class Case:
     tolerance: float
     changes: dict[str, Any] = field(default_factory=dict)
     slow: bool = False
+    card: str = ""
 
 
 def all_cases() -> dict[str, Case]:
-    """Card name → case, of all families."""
+    """Name of the case, which is its card's unless it says otherwise → case, of all families."""
     cases: dict[str, Case] = {}
     for file in sorted(Path(__file__).parent.glob("cases_*.py")):
         cases |= importlib.import_module(file.stem).CASES

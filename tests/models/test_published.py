@@ -36,7 +36,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("name, case", CASE_PARAMS)
 @torch.inference_mode()
 def test_published_checkpoint_gives_the_published_numbers(name: str, case: Case, checkpoints) -> None:
-    model = registry.load(name, weights=checkpoints(name, case), **case.changes)
+    model = registry.load(case.card or name, weights=checkpoints(name, case), **case.changes)
     for found, expected in case.numbers(model):
         assert found.shape == expected.shape
         assert float(np.abs(found - expected).max()) <= case.tolerance * float(np.abs(expected).max())
@@ -45,7 +45,7 @@ def test_published_checkpoint_gives_the_published_numbers(name: str, case: Case,
 @pytest.mark.parametrize("name, case", CASE_PARAMS)
 def test_model_goes_back_to_the_published_layout(name: str, case: Case, checkpoints) -> None:
     checkpoint = case.checkpoint()
-    again = registry.load(name, weights=checkpoints(name, case), **case.changes).to_published()
+    again = registry.load(case.card or name, weights=checkpoints(name, case), **case.changes).to_published()
     assert again.keys() == checkpoint.keys()
     assert {k: v.shape for k, v in again.items()} == {k: v.shape for k, v in checkpoint.items()}
 
@@ -56,7 +56,7 @@ def test_checkpoint_with_a_key_missing_or_one_too_many_is_refused(name: str, cas
     used = next(key for key, value in checkpoint.items() if value.ndim >= 2 and key.endswith(("weight", "kernel:0")))
     torch.save({**checkpoint, "stranger.weight": torch.zeros(1)}, tmp_path / "more.pth")
     with pytest.raises(ModelError, match=r"unexpected.*stranger\.weight"):
-        registry.load(name, weights=tmp_path / "more.pth", **case.changes)
+        registry.load(case.card or name, weights=tmp_path / "more.pth", **case.changes)
     torch.save({key: value for key, value in checkpoint.items() if key != used}, tmp_path / "fewer.pth")
     with pytest.raises(ModelError, match="missing"):
-        registry.load(name, weights=tmp_path / "fewer.pth", **case.changes)
+        registry.load(case.card or name, weights=tmp_path / "fewer.pth", **case.changes)
