@@ -13,7 +13,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from ohrwurm.atomic import replacing
-from ohrwurm.errors import Interrupted, TrainingError
+from ohrwurm.errors import Interrupted, ModelError, TrainingError
+from ohrwurm.models.unpickle import read_pickle
 from ohrwurm.training.processes import any_says, of_first
 
 if TYPE_CHECKING:
@@ -45,11 +46,9 @@ def kept(out: Path, epoch: int) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content, on the CPU. Only tensors and plain values are accepted, never pickled code."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise TrainingError(
-            f"{path}: not readable as a checkpoint ({error}). Delete it to train from the start."
-        ) from error
+        return read_pickle(path)
+    except ModelError as error:
+        raise TrainingError(f"{error} Delete it to train from the start.") from error
 
 
 class AtomicIO(TorchCheckpointIO):
