@@ -77,6 +77,33 @@ def render(
 
 
 @data.command()
+def pack(
+    manifest: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A manifest: CSV, JSONL or Parquet.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pack.")],
+    sample_rate: Annotated[int, typer.Option(min=1000, help="Hz, of the model to be trained.")] = 16000,
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Decode a manifest's audio once into a few large files for training. Killed, the same command goes on.
+
+    Example: ohrwurm data pack music.csv --sample-rate 16000 --out packed
+    """
+    from ohrwurm.data import packs
+    from ohrwurm.data.tracks import Manifest
+
+    with progress_bar("Packing", as_json) as progress:
+        made = packs.pack(Manifest.read(manifest), out, sample_rate, workers=workers, progress=progress)
+    if as_json:
+        typer.echo(json.dumps({"pack": str(out), "tracks": made.tracks, "failed": made.failed}))
+    else:
+        typer.echo(f"{made.tracks} recordings in {out}, {len(made.failed)} failed")
+        for path, reason in made.failed[:20]:
+            typer.echo(f"  {path}: {reason}", err=True)
+    if made.failed:
+        raise typer.Exit(3)
+
+
+@data.command()
 def describe(
     manifest: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet manifest.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
