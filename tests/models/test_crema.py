@@ -58,6 +58,25 @@ def test_weight_files_of_both_layouts_are_read(variant: str, group: str, tmp_pat
     assert_same(model.to_published(), found)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_published_file_loads_by_name_whole_or_not_at_all(variant: str, tmp_path: Path) -> None:
+    name = f"crema-pcp-{variant}"
+    file = write_keras(tmp_path / "model.h5", variant, group="model_weights")
+    model = registry.load(name, weights=file)
+    assert_same(model.to_published(), checkpoint(variant)())
+    assert model.card.sha256 == registry.sha256(file)
+    state = {key: value.numpy() for key, value in checkpoint(variant)().items()}
+    more = state | {"dense_9/kernel:0": np.zeros((2, 2)), "dense_9/bias:0": np.zeros(2)}
+    with pytest.raises(ModelError, match=r"2 unexpected.*dense_9"):
+        registry.load(name, weights=write_keras(tmp_path / "more.h5", variant, state=more))
+    fewer = {key: value for key, value in state.items() if not key.startswith("chord_root")}
+    with pytest.raises(ModelError, match=r"2 missing.*chord_root"):
+        registry.load(name, weights=write_keras(tmp_path / "fewer.h5", variant, state=fewer))
+    other = next(v for v in VARIANTS if v != variant)
+    with pytest.raises(ModelError, match="do not fit"):
+        registry.load(name, weights=write_keras(tmp_path / "other.h5", other))
+
+
 def test_names_are_mapped_without_touching_the_tensors() -> None:
     published = checkpoint("0.2")()
     ours = CremaPCP("0.2").from_published(published)
