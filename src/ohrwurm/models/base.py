@@ -257,7 +257,9 @@ def check_waveform(waveform: Tensor, sample_rate: int, card: ModelCard) -> None:
 
 
 class TextEncoder(nn.Module):
-    """A network that turns texts into vectors."""
+    """A network that turns texts into vectors of `dim` numbers."""
+
+    dim: int
 
     def forward(self, texts: list[str]) -> Tensor:
         """Encode n texts to `(n, dim)`."""
