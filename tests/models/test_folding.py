@@ -118,3 +118,15 @@ def test_folds_only_where_no_gradient_is_asked_for() -> None:
     with torch.no_grad():
         assert folds(cell)
         assert not folds(cell.train())
+
+
+def test_folds_not_while_a_graph_is_recorded() -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * (2.0 if folds(self) else 3.0)
+
+    with torch.no_grad():
+        asks, one = Asks().eval(), torch.ones(1)
+        assert asks(one) == 2.0
+        assert torch.export.export(asks, (one,)).module()(one) == 3.0
+        assert torch.jit.trace(asks, one, check_trace=False)(one) == 3.0

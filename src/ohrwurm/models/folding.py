@@ -52,8 +52,13 @@ def folded(conv: Convolution, bn: BatchNorm) -> tuple[Tensor, Tensor]:
 
 
 def folds(module: nn.Module) -> bool:
-    """Whether a module may compute with folded weights now: in eval mode, and with no gradient asked for."""
-    return not module.training and not torch.is_grad_enabled()
+    """Whether a module may compute with folded weights now.
+
+    Only in eval mode, with no gradient asked for, and not while its operations are recorded (`torch.compile`,
+    `torch.export`, tracing), where values are not there to be kept.
+    """
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return not module.training and not torch.is_grad_enabled() and not recorded
 
 
 def tensors_of(*modules: nn.Module) -> list[Tensor]:
