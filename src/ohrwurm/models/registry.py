@@ -21,7 +21,7 @@ from ohrwurm.errors import ModelError
 from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
-FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema")
+FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema", "muscall")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
 

@@ -80,8 +80,6 @@ class TokenTextEncoder(TextEncoder):
         max_tokens: longest text in tokens, start and end tokens included; what is longer is cut.
     """
 
-    dim: int
-
     def __init__(self, tokenizer: str, max_tokens: int) -> None:
         super().__init__()
         self.tokenizer_name = tokenizer
