@@ -23,7 +23,17 @@ def golden() -> Callable[[str], Any]:
 @pytest.fixture(scope="session")
 def fill() -> ModuleType:
     """Seeded inputs of the text-music golden files."""
-    spec = importlib.util.spec_from_file_location("golden_fill", GOLDEN / "ttmr_muscall" / "fill.py")
+    return _fill("ttmr_muscall")
+
+
+@pytest.fixture(scope="session")
+def move_inputs() -> ModuleType:
+    """Seeded inputs of the version identification golden files."""
+    return _fill("remove")
+
+
+def _fill(folder: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"golden_fill_{folder}", GOLDEN / folder / "fill.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ohrwurm.objectives.metric import normalized_softmax, proxy_nca, squared_distances, triplet_loss
+from ohrwurm.objectives.metric import group_loss, normalized_softmax, proxy_nca, squared_distances, triplet_loss
 
 MININGS = ("random", "hard-random", "hard", "all-positives")
 
@@ -89,3 +89,39 @@ def test_proxy_losses_equal_published(golden, case: str, name: str) -> None:
         np.testing.assert_allclose(proxies.grad, g[f"{key}64"], rtol=1e-9, atol=1e-12)
     else:
         np.testing.assert_allclose(proxies.grad, g[f"{key}32"], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_group_loss_equals_published(golden, case: str) -> None:
+    g = golden("remove/loss_proxy")
+    embedding, proxies = (torch.from_numpy(g[f"{case}_{k}"]).double().requires_grad_() for k in ("emb", "proxies"))
+    loss = group_loss(embedding, torch.from_numpy(g[f"{case}_labels"]), proxies)
+    loss.backward()
+    assert loss.item() == pytest.approx(float(g[f"{case}_group_loss64"]), rel=1e-9)
+    np.testing.assert_allclose(embedding.grad, g[f"{case}_group_grad_emb64"], rtol=1e-9, atol=1e-12)
+    if f"{case}_group_grad_proxies64" in g.files:
+        np.testing.assert_allclose(proxies.grad, g[f"{case}_group_grad_proxies64"], rtol=1e-9, atol=1e-12)
+    else:
+        np.testing.assert_allclose(proxies.grad, g[f"{case}_group_grad_proxies32"], rtol=1e-4, atol=1e-7)
+
+
+def test_group_loss_wants_whole_blocks_of_one_work() -> None:
+    with pytest.raises(ValueError, match="8 items is not made of blocks of 4"):
+        group_loss(torch.randn(8, 3), torch.tensor([0, 0, 0, 1, 1, 1, 1, 1]), torch.randn(2, 3))
+    with pytest.raises(ValueError, match="6 items is not made of blocks of 4"):
+        group_loss(torch.randn(6, 3), torch.zeros(6, dtype=torch.long), torch.randn(2, 3))
+
+
+def test_group_loss_falls_under_its_gradient() -> None:
+    torch.manual_seed(0)
+    embedding, proxies = torch.randn(16, 12, requires_grad=True), torch.randn(4, 12, requires_grad=True)
+    labels = torch.arange(4).repeat_interleave(4)
+    optimizer = torch.optim.SGD([embedding, proxies], lr=0.5)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = group_loss(embedding, labels, proxies)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 3

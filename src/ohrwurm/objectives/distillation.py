@@ -42,3 +42,31 @@ def distance_distillation(student: Tensor, teacher: Tensor) -> Tensor:
     difference = (squared_distances(student) - squared_distances(teacher.detach())).abs()
     others = ~torch.eye(count, dtype=torch.bool, device=student.device)
     return (difference * others).sum() / max(1, count * (count - 1))
+
+
+def cluster_distillation(student: Tensor, labels: Tensor, centroids: Tensor, projection: Tensor) -> Tensor:
+    """Davies-Bouldin index of the student's works around the teacher's centroids: tight clusters, far apart.
+
+    Over the works k of the batch, with t_k the projected centroid and a_k the summed distance of the work's items to
+    it, divided by the size of the batch (not of the work, as published):
+
+        mean_k max_{l != k} (a_k + a_l) / distance(t_k, t_l)
+
+    Distances are `squared_distances`. A batch of one work has loss 0.
+
+    Args:
+        student: `(batch, dim)`.
+        labels: `(batch,)`, the row of `centroids` that each item belongs to.
+        centroids: `(works, teacher dim)`, the mean of the teacher's embeddings of each work.
+        projection: `(dim, teacher dim)`, learned.
+
+    Source: Yesiler, Serrà, Gómez, "Less is more", 2020 (there "cluster-based"); Davies and Bouldin, 1979.
+    """
+    works, which = labels.reshape(-1).unique(return_inverse=True)
+    targets = centroids[works] @ projection.T  # (K, dim)
+    member = functional.one_hot(which, len(works)).to(student)  # (batch, K)
+    spread = (squared_distances(student, targets) * member).sum(0) / len(student)  # (K,)
+    itself = torch.eye(len(works), dtype=torch.bool, device=student.device)
+    apart = squared_distances(targets).masked_fill(itself, 1.0)  # not 0: its gradient would be infinite
+    ratio = ((spread[:, None] + spread) / apart).masked_fill(itself, 0.0)
+    return ratio.amax(1).mean()

@@ -133,3 +133,41 @@ def proxy_nca(embedding: Tensor, labels: Tensor, proxies: Tensor) -> Tensor:
     own = functional.one_hot(labels.reshape(-1), len(proxies)).to(nearness)
     ratio = (nearness * own).sum(1) / ((nearness * (1 - own)).sum(1) + tiny)
     return -torch.log(ratio + tiny).mean()
+
+
+def group_loss(embedding: Tensor, labels: Tensor, proxies: Tensor, *, songs: int = 4, rounds: int = 3) -> Tensor:
+    """Items settle which work they belong to by listening to those they resemble; cross-entropy of what they settle on.
+
+    Every item begins with probabilities over works, from its inner products with unit-length proxies; the first of
+    each work, the anchor, with certainty. What similar items (Pearson correlation, negative ones cut off) begin with
+    is an item's support; in each round its probabilities are multiplied by the support and normalised. The support is
+    not computed again between the rounds, nor is the embedding normalised: as in the published code.
+
+    Args:
+        embedding: `(batch, dim)`, in blocks of `songs` items of one work, so that items 0, `songs`, ... are anchors.
+        labels: `(batch,)`, the row of `proxies` that each item belongs to.
+        proxies: `(works, dim)`, learned, initialised standard normal.
+        songs: items of a block.
+        rounds: of refinement.
+
+    Raises:
+        ValueError: the batch is not made of such blocks.
+
+    Source: Elezi et al., "The group loss for deep metric learning", ECCV 2020, as used in Re-MOVE.
+    """
+    tiny = 1e-8
+    labels = labels.reshape(-1)
+    if songs < 2 or len(labels) % songs or bool((labels.view(-1, songs) != labels[::songs, None]).any()):
+        raise ValueError(f"a batch of {len(labels)} items is not made of blocks of {songs} items with one label each")
+    centred = functional.normalize(embedding - embedding.mean(1, keepdim=True), dim=1)
+    anchor = torch.arange(len(labels), device=labels.device) % songs == 0
+    silent = (anchor[:, None] & anchor) | torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    similarity = torch.relu(centred @ centred.T).masked_fill(silent, 0.0)
+    own = functional.one_hot(labels, len(proxies)).to(embedding)
+    prior = torch.softmax(embedding @ functional.normalize(proxies, dim=1).T, dim=1)
+    belief = torch.where(anchor[:, None], own, prior)
+    support = similarity @ belief
+    for _ in range(rounds):
+        belief = belief * support
+        belief = belief / (belief.sum(1, keepdim=True) + tiny)
+    return -torch.log((belief * own).sum(1)[~anchor] + tiny).mean()
