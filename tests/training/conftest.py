@@ -33,6 +33,14 @@ def _tiny_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
 
 
+@pytest.fixture(scope="session")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of 24 little clips with tags, captions and works; see `music.py`."""
+    from music import compose
+
+    return compose(tmp_path_factory.mktemp("music"))
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +26,7 @@ def train(
         int | None, typer.Option(min=0, help="Processes for preparing and loading.  [all cores]")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of scores and texts; sets OHRWURM_DATA.")
+        Path | None, typer.Option(exists=True, help="What to train on, the recipe's task.data: a manifest, a pack, ...")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
     dry_run: Annotated[
@@ -45,14 +44,14 @@ def train(
 
     Example: ohrwurm train ohrwurm/versions --data ~/scores --out runs/versions trainer.max_minutes=60
     """
-    if data is not None:
-        os.environ["OHRWURM_DATA"] = str(data.resolve())
     from ohrwurm.errors import Interrupted, OhrwurmError
 
     try:
         from ohrwurm.training.recipes import resolve
 
         wanted = [*(settings or ()), *(["trainer.overfit_batch=true"] if overfit_batch else [])]
+        if data is not None:
+            wanted.append(f"task.data={json.dumps(str(data.resolve()))}")
         resolved = resolve(recipe, wanted)
         if show:
             typer.echo(resolved.to_yaml(), nl=False)
