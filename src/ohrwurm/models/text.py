@@ -95,14 +95,16 @@ class TokenTextEncoder(TextEncoder):
     def tokenizer(self) -> Any:
         """The tokeniser, loaded at first use."""
         if self._tokenizer is None:
-            from transformers import AutoTokenizer
-
+            try:
+                from transformers import AutoTokenizer
+            except ImportError as error:
+                raise ModelError("text of tokens needs transformers: pip install 'ohrwurm[text]'") from error
             try:
                 self._tokenizer = AutoTokenizer.from_pretrained(self.tokenizer_name)
             except (OSError, ValueError) as error:
                 raise ModelError(
-                    f"no tokeniser at {self.tokenizer_name!r}: give a folder with its files as "
-                    "text_parameters.tokenizer, or allow access to the Hugging Face hub"
+                    f"no tokeniser at {self.tokenizer_name!r}: give a folder with its files (tokenizer.json, "
+                    "tokenizer_config.json) as text_parameters.tokenizer, or allow access to the Hugging Face hub"
                 ) from error
         return self._tokenizer
 
