@@ -11,7 +11,7 @@ from typing import Any
 from ohrwurm.atomic import write_text
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.models.base import ModelCard
-from ohrwurm.models.registry import readme
+from ohrwurm.models.readme import readme
 
 Row = dict[str, Any]
 

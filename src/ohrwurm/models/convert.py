@@ -328,7 +328,7 @@ def convert(
 
     Args:
         file: the checkpoint, or a `.zip` / `.tar.gz` archive with one in it.
-        name: the registered model whose weights they are.
+        name: the model whose weights they are: a registered name, or a model folder to take the card of.
         folder: where the model folder is put, complete or not at all.
         weights: entries for the card's `weights`; by default the checkpoint's name and SHA-256 are put there.
 
@@ -340,7 +340,8 @@ def convert(
     from ohrwurm.models.packed import checkpoint_in
 
     file, folder = Path(file), check_target(folder)
-    card = registry.card(name)
+    ours = name in registry.bundled() or (Path(name) / "config.json").is_file()
+    card = registry.card(name) if ours else registry.registered(name)
     if not card.features.get("learned", True):
         raise ModelError(f"{name}: nothing is learned in this model, so that there are no weights to convert")
     where = dict(weights or {"file": file.name, "sha256": registry.sha256(file) if file.is_file() else ""})

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 
 from ohrwurm.errors import ModelError
+from ohrwurm.folders import cache_folder
 from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
@@ -73,19 +74,37 @@ def card(name: str | Path) -> ModelCard:
     """The card of a registered model or of a model folder, without building it."""
     folder = _folder(name)
     if folder is not None:
-        file = folder / "config.json"
-        try:
-            return ModelCard.from_json(file.read_text(encoding="utf-8"))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"{file}: not a model card ({error}). Is {folder} a model folder?") from error
+        return _card_in(folder)
+    return registered(str(name))
+
+
+def registered(name: str) -> ModelCard:
+    """The card that a family registered, whatever was bundled, downloaded or converted under its name."""
     _load_families()
-    if str(name) not in _cards:
-        raise ModelError(f"no model named {str(name)!r}. Known: {', '.join(names())}; or give a model folder.")
-    return _cards[str(name)]
+    if name not in _cards:
+        raise ModelError(f"no model named {name!r}. Known: {', '.join(names())}; or give a model folder.")
+    return _cards[name]
+
+
+def _card_in(folder: Path) -> ModelCard:
+    file = folder / "config.json"
+    try:
+        return ModelCard.from_json(file.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file}: not a model card ({error}). Is {folder} a model folder?") from error
+
+
+def cached(name: str) -> Path:
+    """Where the model folder of a published model goes once it is downloaded, or converted without another place."""
+    return cache_folder() / "models" / name
 
 
 def _folder(name: str | Path) -> Path | None:
-    for candidate in (Path(name), WEIGHTS / str(name)):
+    if str(name).startswith("hf:"):
+        from ohrwurm.models import hub
+
+        return hub.folder(str(name))
+    for candidate in (Path(name), WEIGHTS / str(name), cached(str(name))):
         if (candidate / "config.json").is_file():
             return candidate
     return None
@@ -128,7 +147,8 @@ def load(
     A model that needs training is never returned untrained: that is `build`.
 
     Args:
-        name: a name of `ohrwurm.models.registry.names()`, or a folder with `config.json` and `model.safetensors`.
+        name: a name of `ohrwurm.models.registry.names()`, a folder with `config.json` and `model.safetensors`, or
+            such a folder on the Hugging Face hub, `hf:org/name` or `hf:org/name@revision` (fetched once).
         weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
         precision: what the network computes in; "auto" is the fastest that this device has and whose agreement with
             fp32, as measured on the card, is at least `AGREEMENT`.
@@ -140,15 +160,16 @@ def load(
 
     Raises:
         ModelError: unknown name, no weights, or weights that do not fit; the message lists the keys.
+        TransferError: a model on the hub that could not be fetched.
 
     >>> load("mel-statistics").card.good_for
     ('sound',)
     """
-    found = card(name)
+    folder = _folder(name)
+    found = _card_in(folder) if folder is not None else card(name)
     if changes.keys() - {f.name for f in dataclasses.fields(ModelCard)}:
         unknown = ", ".join(sorted(changes.keys() - {f.name for f in dataclasses.fields(ModelCard)}))
         raise ModelError(f"{found.name}: a card has no field {unknown}")
-    folder = _folder(name)
     file = Path(weights) if weights is not None else (folder / "model.safetensors" if folder else None)
     if changes:
         found = dataclasses.replace(found, **changes)
@@ -164,6 +185,7 @@ def load(
         raise ModelError(
             f"{found.name}: its weights are not bundled. Get them from {found.source or 'its authors'} and give "
             f"the file: load({found.name!r}, weights='best.pth')."
+            + (f" Or fetch them once: ohrwurm models download {found.name}" if found.weights.get("url") else "")
         )
     return _placed(build(found), precision, device)
 
@@ -191,6 +213,7 @@ def save(model: AudioEncoder, folder: str | Path) -> Path:
     from safetensors.torch import save_file
 
     from ohrwurm.atomic import replacing, write_text
+    from ohrwurm.models.readme import readme
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,29 +223,6 @@ def save(model: AudioEncoder, folder: str | Path) -> Path:
     write_text(folder / "config.json", final.to_json())
     write_text(folder / "README.md", readme(final))
     return folder
-
-
-def readme(card: ModelCard) -> str:
-    """A model folder's README: what it is for, how it listens, what was measured."""
-    lines = [f"# {card.name}", "", card.description, "", "| | |", "|---|---|"]
-    lines += [
-        f"| good for | {', '.join(card.good_for) or 'features'} |",
-        f"| input | {card.sample_rate} Hz, windows of {card.window:g} s every {card.hop:g} s |",
-        f"| vector | {card.dim} dimensions, {card.pooling}, compared by {card.comparison} |",
-        f"| licence | {card.licence} |",
-        f"| source | {card.source or card.paper} |",
-    ]
-    if card.results:
-        lines += [
-            "",
-            "## Measured",
-            "",
-            "| data | protocol | metric | value | chance | baseline | n |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        columns = ("data", "protocol", "metric", "value", "chance", "baseline", "n")
-        lines += ["| " + " | ".join(str(r.get(c, "")) for c in columns) + " |" for r in card.results]
-    return "\n".join(lines) + "\n"
 
 
 def sha256(file: Path) -> str:
