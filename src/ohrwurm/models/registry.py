@@ -22,7 +22,7 @@ from ohrwurm.folders import cache_folder
 from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
-FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema", "muscall")
+FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema", "muscall", "musicfm")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
 
