@@ -31,7 +31,6 @@ _BY_NETWORK = {
 NETWORKS = sorted(_BY_NETWORK.values())
 USES = {"words", "sound", "versions"}
 CASES = all_cases()
-CASES = all_cases()
 # Cards whose golden case is too heavy for `make test` are walked in `make test-all`, and not kept in memory.
 SLOW = {case.card or name for name, case in CASES.items()} - {
     case.card or name for name, case in CASES.items() if not case.slow
