@@ -22,7 +22,18 @@ from ohrwurm.folders import cache_folder
 from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 
-FAMILIES = ("baselines", "ttmr", "move", "pitchnet", "crema", "muscall", "musicfm")
+FAMILIES = (
+    "baselines",
+    "ttmr",
+    "move",
+    "pitchnet",
+    "crema",
+    "muscall",
+    "musicfm",
+    "samplecnn",
+    "tune",
+    "tune_hybrid",
+)
 WEIGHTS = Path(__file__).parents[1] / "weights"
 AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
 
