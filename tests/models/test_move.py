@@ -1,14 +1,17 @@
-"""MOVE against numbers of the published code; the frequency-domain convolution against the direct one."""
+"""MOVE against numbers of the published code, in all its variants, and its fast paths against the plain one."""
 
 from __future__ import annotations
+
+import copy
 
 import numpy as np
 import pytest
 import torch
+from cases_move import checkpoint, published_shapes
 
 from ohrwurm.errors import ModelError
-from ohrwurm.models.convert import read_weights
-from ohrwurm.models.move import MOVE, VersionEncoder, pitch_convolution_fft, tile_pitch_classes
+from ohrwurm.models.move import ACTIVATIONS, MOVE, tile_pitch_classes, transpose
+from ohrwurm.models.move_pooling import POOLINGS
 
 SMALL = {"dim": 16, "channels": 8, "kernel_time": 24, "convolutions": ((5, 1), (5, 3))}
 
@@ -46,8 +49,43 @@ def test_true_transposition_changes_nothing_and_the_legacy_roll_does(published, 
     found = published.float()(transposed).numpy()
     np.testing.assert_allclose(found, golden["true_transposed"], rtol=1e-4, atol=1e-5)
     assert np.abs(found - found[0]).max() < 1e-6
-    rolled = torch.stack([transposed[0].roll(s, 1) for s in range(12)])
+    assert torch.equal(torch.cat([transpose(transposed[:1], s) for s in range(12)]), transposed)
+    rolled = torch.cat([transpose(transposed[:1], s, legacy=True) for s in range(12)])
     np.testing.assert_allclose(published(rolled).numpy(), golden["legacy_rolled"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sum_method", range(5))
+@pytest.mark.parametrize("final_activation", range(4))
+@torch.inference_mode()
+def test_every_pooling_and_activation_matches_the_published_code(
+    move_golden, sum_method: int, final_activation: int
+) -> None:
+    golden = move_golden["move_variants"]
+    dim = int(golden["emb"])
+    model = MOVE(dim=dim, pooling=POOLINGS[sum_method], activation=ACTIVATIONS[final_activation])
+    model.load_state_dict(checkpoint(dim, sum_method, final_activation))
+    found = model.eval()(variant_inputs(move_golden))
+    np.testing.assert_allclose(found, golden[f"sum{sum_method}_act{final_activation}"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", ["direct", "fft"])
+@torch.inference_mode()
+def test_network_without_transposition_matches_the_published_code(move_golden, first: str) -> None:
+    golden = move_golden["move_variants"]
+    model = MOVE(dim=32, transposition_invariant=False, first_convolution=first)  # type: ignore[arg-type]
+    model.load_state_dict(checkpoint(32))
+    tiled = variant_inputs(move_golden)
+    found = model.eval()(tiled[:, :, :12])
+    np.testing.assert_allclose(found, golden["nt_out"], rtol=1e-4, atol=1e-5)
+    assert torch.equal(model(tiled), found), "of 23 rows it takes the first 12"
+    with torch.enable_grad():  # the way that gradients can flow through
+        np.testing.assert_allclose(model(tiled).detach(), golden["nt_out"], rtol=1e-4, atol=1e-5)
+
+
+def variant_inputs(move_golden) -> torch.Tensor:
+    golden = move_golden["move_variants"]
+    pcp = [move_golden.make.pcp23(int(seed), int(golden["T"])) for seed in golden["seeds"]]
+    return torch.from_numpy(np.stack(pcp))
 
 
 def test_training_output_statistics_and_gradients_match_the_published_code(move_golden) -> None:
@@ -55,10 +93,7 @@ def test_training_output_statistics_and_gradients_match_the_published_code(move_
     another order of summation; that the frequency domain learns the same is shown in float64 below."""
     golden = move_golden["move_variants"]
     model = move_golden.fill(MOVE(dim=int(golden["emb"]), first_convolution="direct"))
-    pcp = np.stack([move_golden.make.pcp23(int(seed), int(golden["T"])) for seed in golden["seeds"]])
-    with torch.inference_mode():
-        np.testing.assert_allclose(model(torch.from_numpy(pcp)).numpy(), golden["sum4_act3"], rtol=1e-4, atol=1e-5)
-    out = model.train()(torch.from_numpy(pcp))
+    out = model.train()(variant_inputs(move_golden))
     np.testing.assert_allclose(out.detach().numpy(), golden["train_out"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.lin_bn.running_mean.numpy(), golden["train_running_mean"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.lin_bn.running_var.numpy(), golden["train_running_var"], rtol=1e-4, atol=1e-5)
@@ -70,30 +105,6 @@ def test_training_output_statistics_and_gradients_match_the_published_code(move_
         if found.shape != expected.shape:  # large ones were thinned
             found = found.ravel()[:: max(1, found.size // 2048)][:2048]
         assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max() + 1e-5, name
-
-
-@pytest.mark.parametrize("tiled", [True, False])
-@pytest.mark.parametrize("frames, kernel", [(40, 40), (61, 40), (300, 24), (777, 24)])
-def test_frequency_domain_equals_direct_forward_and_backward(frames: int, kernel: int, tiled: bool) -> None:
-    generator = torch.Generator().manual_seed(frames)
-    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
-        pcp = torch.rand(2, 12, frames, generator=generator, dtype=dtype)
-        pcp = tile_pitch_classes(pcp) if tiled else torch.rand(2, 1, 23, frames, generator=generator, dtype=dtype)
-        weight = torch.randn(3, 1, 12, kernel, generator=generator, dtype=dtype)
-        bias = torch.randn(3, generator=generator, dtype=dtype)
-        wanted = torch.randn(2, 3, 12, frames - kernel + 1, generator=generator, dtype=dtype)
-        results = []
-        for convolve in (torch.nn.functional.conv2d, pitch_convolution_fft):
-            inputs = [t.clone().requires_grad_() for t in (pcp, weight, bias)]
-            out = convolve(*inputs)
-            (out * wanted).sum().backward()
-            gradients = [t.grad for t in inputs]
-            if tiled:  # rows that are one pitch class share their gradient; where it goes is free
-                gradients[0] = gradients[0][:, :, :12] + torch.nn.functional.pad(gradients[0][:, :, 12:], (0, 0, 0, 1))
-            results.append([out.detach(), *gradients])
-        for direct, fft in zip(*results, strict=True):
-            assert direct.shape == fft.shape
-            assert (direct - fft).abs().max() <= tolerance * direct.abs().max()
 
 
 def test_whole_network_learns_the_same_through_the_frequency_domain() -> None:
@@ -137,53 +148,83 @@ def test_short_songs_are_repeated_padded_or_refused_as_asked() -> None:
         MOVE(**SMALL)(pcp[..., :0])
 
 
-def test_state_dict_is_laid_out_as_published() -> None:
-    """specs of the published checkpoints: names, order and shapes at D = 16000 make 6,288,902 parameters."""
+@pytest.mark.parametrize(
+    "dim, parameters",
+    [(16000, 6_288_902), (4000, 3_216_902), (512, 2_323_974), (256, 2_258_438), (128, 2_225_670)],
+)
+def test_state_dict_is_laid_out_as_published(dim: int, parameters: int) -> None:
     with torch.device("meta"):
-        model = MOVE(dim=16000)
-    shapes = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    assert shapes["autopool_p"] == ()
-    assert shapes["conv1.weight"] == (256, 1, 12, 180)
-    assert shapes["conv5.weight"] == (512, 256, 1, 5)
-    assert shapes["lin1.weight"] == (16000, 256)
-    assert shapes["lin_bn.running_var"] == (16000,)
-    assert {k.split(".")[0] for k in shapes} == {"autopool_p", "lin1", "lin_bn"} | {
-        f"{kind}{i}" for kind in ("conv", "prelu") for i in range(1, 6)
-    }
-    assert sum(p.numel() for p in model.parameters()) == 6_288_902
+        model = MOVE(dim=dim)
+    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    assert shapes == published_shapes(dim)
+    assert list(shapes) == list(published_shapes(dim))
+    assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 @torch.inference_mode()
-def test_published_move_fills_the_version_encoder(tmp_path) -> None:
-    move = MOVE(**SMALL)
-    torch.save(move.state_dict(), tmp_path / "model_move.pt")
-    encoder = VersionEncoder(pitch="chroma", **SMALL).eval()
-    read_weights(encoder, tmp_path / "model_move.pt")
-    profile = torch.rand(1, 12, 80)
-    assert torch.equal(encoder.encode_features(profile).pooled, move.eval()(tile_pitch_classes(profile)))
+def test_kept_spectra_and_lowered_weights_follow_the_weights() -> None:
+    """What is derived from the weights must never outlive them: loading, an optimiser's step, a copy, another dtype."""
+    torch.manual_seed(0)
+    pcp = tile_pitch_classes(torch.rand(1, 12, 90))
+    with torch.inference_mode(False):
+        model, other = MOVE(**SMALL).eval(), MOVE(**SMALL).eval()
+    for dtype in (torch.float32, torch.bfloat16):
+        model.lower_later_layers(dtype)
+        other.lower_later_layers(dtype)
+        before = model(pcp)
+        assert torch.equal(model(pcp), before)
+        model.load_state_dict(other.state_dict())
+        assert torch.equal(model(pcp), other(pcp))
+        assert not torch.allclose(model(pcp), before)
+        twin = copy.deepcopy(model)
+        for module in (twin.conv1, twin.conv3):
+            module.weight.mul_(2)
+        other.load_state_dict(twin.state_dict())
+        assert torch.equal(twin(pcp), other(pcp))
+        assert not torch.allclose(twin(pcp), model(pcp))
+        with torch.inference_mode(False):
+            other.load_state_dict(MOVE(**SMALL).state_dict())
+    model.lower_later_layers(torch.float32)
+    single = model(pcp)
+    assert (model.double()(pcp.double()) - single).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("pitch", ["chroma", "pitchnet"])
+def test_bf16_stays_near_fp32_and_leaves_the_weights_alone() -> None:
+    torch.manual_seed(0)
+    model = MOVE(dim=32, channels=32, kernel_time=40).eval()
+    weights = copy.deepcopy(model.state_dict())
+    pcp = tile_pitch_classes(torch.rand(3, 12, 300))
+    with torch.inference_mode():
+        single = model(pcp)
+        model.lower_later_layers(torch.bfloat16)
+        lower = model(pcp)
+    assert lower.dtype == torch.float32
+    assert not torch.equal(lower, single)
+    assert torch.nn.functional.cosine_similarity(lower, single).min() > 0.999
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+    model.train()(pcp).sum().backward()  # and it can still learn
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
 @torch.inference_mode()
-def test_version_encoder_of_a_waveform_is_move_of_its_pitch_classes(pitch: str) -> None:
-    encoder = VersionEncoder(pitch=pitch, **SMALL).eval()
-    waveform = torch.randn(2, 22050 * 6) * 0.1
-    profile = encoder.features(waveform)
-    assert profile.shape[:2] == (2, 12)
-    assert profile.min() >= 0
-    assert profile.max() <= 1
-    assert torch.equal(encoder(waveform).pooled, encoder.encode_features(profile).pooled)
-    assert {key.split(".")[0] for key in encoder.state_dict()} == {"move"} | (
-        {"pitch"} if pitch == "pitchnet" else set()
-    )
-
-
-@torch.inference_mode()
-def test_transposed_song_gets_the_same_vector() -> None:
-    encoder = VersionEncoder(pitch="chroma", **SMALL).eval()
-    profile = torch.rand(1, 12, 100)
-    vectors = torch.cat([encoder.encode_features(profile.roll(s, 1)).pooled for s in range(12)])
-    assert (vectors - vectors[0]).abs().max() < 1e-5 * vectors.abs().max()
+def test_same_vector_in_eval_mode_with_and_without_gradients() -> None:
+    """The fast path is for inference alone; both must give the same, and so must direct convolution."""
+    torch.manual_seed(0)
+    pcp = tile_pitch_classes(torch.rand(2, 12, 777))
+    for settings in ({}, {"transposition_invariant": False}):
+        with torch.inference_mode(False):
+            model = MOVE(**SMALL, **settings).eval()
+        for slope in (0.2, -0.7):
+            with torch.inference_mode(False), torch.no_grad():
+                model.prelu1.weight.fill_(slope)
+            fast = model(pcp)
+            with torch.enable_grad():
+                plain = model(pcp)
+            model.first_convolution = "direct"
+            direct = model(pcp)
+            model.first_convolution = "auto"
+            assert (fast - direct).abs().max() < 1e-5 * direct.abs().max()
+            assert (plain - direct).abs().max() < 1e-5 * direct.abs().max()
 
 
 def test_wrong_settings_say_what_is_allowed() -> None:
@@ -191,8 +232,12 @@ def test_wrong_settings_say_what_is_allowed() -> None:
         MOVE(first_convolution="winograd")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="'raise', 'repeat' or 'zeros'"):
         MOVE(short_input="reflect")  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="pitchnet, chroma"):
-        VersionEncoder(pitch="crepe")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"pooling must be 'max', .* or 'adaptive-attention', not 'median'"):
+        MOVE(pooling="median")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="activation must be 'none', 'sigmoid', 'tanh' or 'batch-norm', not 'relu'"):
+        MOVE(activation="relu")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"MOVE takes \(batch, 1, 23, time\), not \(1, 1, 12, 50\)"):
+        MOVE(**SMALL)(torch.rand(1, 1, 12, 50))
     with pytest.raises(ValueError, match="12, time"):
         tile_pitch_classes(torch.rand(1, 23, 50))
 

@@ -25,7 +25,7 @@ from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
 FAMILIES = (
     "baselines",
     "ttmr",
-    "move",
+    "version_encoder",
     "pitchnet",
     "crema",
     "muscall",

@@ -19,7 +19,8 @@ from ohrwurm.data.render import RenderSpec, Rendition
 from ohrwurm.evaluation.metrics import versions as metrics
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
-from ohrwurm.models.move import MOVE, VersionEncoder, tile_pitch_classes
+from ohrwurm.models.move import MOVE, tile_pitch_classes
+from ohrwurm.models.version_encoder import VersionEncoder
 from ohrwurm.objectives.metric import normalized_softmax, triplet_loss
 from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import plan_renditions, render_examples
