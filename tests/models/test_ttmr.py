@@ -185,13 +185,25 @@ def test_strips_make_no_difference(monkeypatch) -> None:
 
 
 @torch.no_grad()
-def test_without_nnpack_the_numbers_are_the_same(monkeypatch) -> None:
+@pytest.mark.parametrize("missing", ["NNPACK", "a single thread"])
+def test_direct_convolutions_give_the_same_numbers(missing: str, monkeypatch) -> None:
     block, x = settle(ResidualBlock(16, 32)), torch.randn(2, 16, 32, 60)
-    fast, called = block(x), []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    fast = block(x)
     assert nnpack._faster(x[:1], block.conv_1.weight) == torch._nnpack_available()
-    monkeypatch.setattr(torch, "_nnpack_available", lambda: called.append(1) is not None)
+    if missing == "NNPACK":
+        monkeypatch.setattr(nnpack, "_ready", lambda: False)
+    else:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
+    assert not nnpack._faster(x[:1], block.conv_1.weight)
     assert relative(block(x), fast.numpy()) < 2e-5
-    assert called
+
+
+def test_nnpack_leaves_the_number_of_threads_alone() -> None:
+    before = torch.get_num_threads()
+    nnpack._ready.cache_clear()
+    nnpack._ready()
+    assert torch.get_num_threads() == before
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ rounding: about 1e-5 of the largest value of one convolution, random in sign.
 
 from __future__ import annotations
 
-import os
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,22 +15,13 @@ from torch.nn import functional
 
 LEAST_CHANNELS = 16  # in and out, and
 LEAST_CELLS = 400  # cells of the plane, from which it is faster than the direct convolution
-_in_fork = False  # NNPACK's threads do not exist in a forked child, which would wait for them for ever
-
-
-def _forked() -> None:
-    global _in_fork
-    _in_fork = True
-
-
-os.register_at_fork(after_in_child=_forked)
+MOST_THREADS = 2  # of torch, with which the direct convolution is still slower than this one with its single thread
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int] = (1, 1)) -> Tensor:
     """`conv2d(x, weight, bias, padding=padding)` of one image `(1, Cin, H, W)` with `(Cout, Cin, 3, 3)`; no gradients.
 
-    By Winograd's algorithm where it is there and faster, or else directly. The number of its threads is that of torch
-    at the first call in a process.
+    By Winograd's algorithm, in the calling thread, where torch has it and it is faster; or else directly.
 
     >>> x, weight, bias = torch.randn(1, 16, 30, 40), torch.randn(16, 16, 3, 3) / 12, torch.randn(16)
     >>> (conv3x3(x, weight, bias) - functional.conv2d(x, weight, bias, padding=1)).abs().max().item() < 1e-4
@@ -48,6 +39,24 @@ def _faster(x: Tensor, weight: Tensor) -> bool:
         and x.shape[0] == 1
         and min(weight.shape[:2]) >= LEAST_CHANNELS
         and x.shape[-2] * x.shape[-1] >= LEAST_CELLS
-        and not _in_fork
-        and torch._nnpack_available()
+        and torch.get_num_threads() <= MOST_THREADS
+        and _ready()
     )
+
+
+@cache
+def _ready() -> bool:
+    """Whether torch has NNPACK on this CPU, which then has a single thread from here on.
+
+    It makes threads at its first call, as many as torch has at that moment, and keeps them for the whole process. They
+    would wait beside torch's own, take turns where several workers encode at once, and be missing after a fork.
+    """
+    if not torch._nnpack_available():
+        return False
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        torch._nnpack_spatial_convolution(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3), None, (1, 1), (1, 1))
+    finally:
+        torch.set_num_threads(threads)
+    return True
