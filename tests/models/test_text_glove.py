@@ -129,6 +129,15 @@ def test_damaged_files_are_named_with_the_place(name: str, content: bytes, messa
         read_word_vectors(tmp_path / name, 3)
 
 
+@pytest.mark.parametrize(
+    "content, message", [({"jazz": np.ones(3)}, "'jazz' is none"), ([1], "no dict"), ({}, "0 vec")]
+)
+def test_lookup_of_anything_but_tensors_is_refused(content: object, message: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "glove_tag_embs.pt")
+    with pytest.raises(ModelError, match=message):
+        read_word_vectors(tmp_path / "glove_tag_embs.pt", 3)
+
+
 def test_first_of_equal_entries_counts(tmp_path: Path) -> None:
     (tmp_path / "twice.txt").write_text("jazz 1 2 3\njazz 4 5 6\n")
     table = read_word_vectors(tmp_path / "twice.txt", 3)

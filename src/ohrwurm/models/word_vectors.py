@@ -110,14 +110,20 @@ def _from_safetensors(file: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _from_lookup(file: Path) -> tuple[list[str], np.ndarray]:
-    from ohrwurm.models.convert import published_state
+    import torch
 
-    state = published_state(file)
-    return _stacked([(entry, vector.float().numpy()) for entry, vector in state.items()], file)
+    from ohrwurm.models.unpickle import read_pickle
+
+    content = read_pickle(file)
+    strange = not isinstance(content, dict) or [k for k, v in content.items() if not isinstance(v, torch.Tensor)]
+    if strange:  # arrays of numpy among them, which only code in the file could make
+        which = f"{strange[0]!r} is none" if isinstance(strange, list) else "it is no dict"
+        raise ModelError(f"{file}: not a dict entry → tensor ({which}). Save it again as tensors, or as safetensors.")
+    return _stacked([(str(entry), vector.float().numpy()) for entry, vector in content.items()], file)
 
 
 def _stacked(rows: list[tuple[str, np.ndarray]], file: Path) -> tuple[list[str], np.ndarray]:
     shapes = {vector.shape for _, vector in rows}
     if len(shapes) != 1:
-        raise ModelError(f"{file}: vectors of different shapes {sorted(shapes)}. Is it a file of word vectors?")
+        raise ModelError(f"{file}: {len(rows)} vectors of shapes {sorted(shapes)}. Is it a file of word vectors?")
     return [entry for entry, _ in rows], np.stack([vector.astype(np.float32).reshape(-1) for _, vector in rows])
