@@ -19,6 +19,13 @@ from ohrwurm.models.version_encoder import VersionEncoder
 SMALL = {"dim": 16, "channels": 8, "kernel_time": 24, "convolutions": ((5, 1), (5, 3))}
 
 
+@pytest.fixture(autouse=True)
+def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where converted models would be; what the person who runs the tests has installed must not matter."""
+    monkeypatch.setattr(registry, "cached", lambda name: tmp_path / "installed" / name)
+    return tmp_path / "installed"
+
+
 @pytest.fixture
 def small_card(monkeypatch: pytest.MonkeyPatch) -> ModelCard:
     """A published card with a small network."""
@@ -92,6 +99,21 @@ def test_published_checkpoint_takes_features_and_refuses_audio_until_an_extracto
     registry.save(encoder, tmp_path / "whole")
     whole = registry.load(tmp_path / "whole")
     assert torch.equal(whole(waveform).pooled, encoder(waveform).pooled)
+
+
+@torch.inference_mode()
+def test_installed_extractor_is_taken(small_card: ModelCard, checkpoint: Path, nothing_installed: Path) -> None:
+    """Of the card's class and variant: the other variant of crema does not do."""
+    waveform = torch.randn(1, 44100 * 8) * 0.1
+    for variant, taken in (("0.2", False), ("0.1.0", True)):
+        crema = registry.build(registry.card(f"crema-pcp-{variant}"))
+        registry.save(crema, nothing_installed / f"crema-pcp-{variant}")
+        encoder = registry.load(small_card.name, weights=checkpoint)
+        assert isinstance(encoder, VersionEncoder)
+        assert (encoder.pitch is not None) == taken
+        assert encoder.card.parameters["pitch"] == ("crema" if taken else "none")
+    assert torch.equal(encoder.features(waveform), crema.profile(waveform))  # type: ignore[operator]
+    assert encoder.card.sha256 != registry.sha256(checkpoint), "two files make the weights, and both are in the hash"
 
 
 @torch.inference_mode()

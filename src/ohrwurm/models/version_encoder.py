@@ -3,8 +3,9 @@
     waveform ─pitch extractor─▶ 12 pitch classes every 93 ms ─tile─▶ MOVE ─▶ vector
 
 The published checkpoints hold MOVE alone, and were trained on cremaPCP, whose weights are another file by other people.
-So a published checkpoint makes an encoder of features, which refuses waveforms until an extractor with weights of its
-own is attached; saved then, both are one model folder.
+So a published checkpoint takes the extractor that the card names if that is installed (converted or downloaded before),
+and else makes an encoder of features, which refuses waveforms until an extractor with weights of its own is attached.
+Saved then, both are one model folder.
 
     encoder = ohrwurm.load("move-16000", weights="model_move.pt")
     encoder.encode_features(profile)  # (B, 12, T) cremaPCP, as Da-TACOS has it
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from ohrwurm.errors import ModelError
+from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard, Precision
 from ohrwurm.models.move import MOVE, tile_pitch_classes
 from ohrwurm.models.move_reduction import prune, rows_kept
@@ -145,10 +147,15 @@ class VersionEncoder(AudioEncoder):
             )
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A published MOVE checkpoint fills `move.` and keeps `pitch.`: weights it has; one without is taken off."""
+        """A published MOVE checkpoint fills `move.` and keeps `pitch.`.
+
+        An extractor without weights gets those of an installed model like it; if there is none, it is taken off.
+        """
         if any(key.startswith("move.") for key in state):
             return state
-        self._without_pitch = self.pitch is not None and not self.pitch_has_weights
+        if self.pitch is not None and not self.pitch_has_weights:
+            self._fill_pitch()
+            self._without_pitch = not self.pitch_has_weights
         kept = {} if self.pitch is None else {f"pitch.{key}": value for key, value in self.pitch.state_dict().items()}
         return kept | {f"move.{key}": value for key, value in state.items()}
 
@@ -166,6 +173,20 @@ class VersionEncoder(AudioEncoder):
                 self._card(pitch="none", pitch_parameters={})
         self._without_pitch = False
         return result
+
+    def _fill_pitch(self) -> None:
+        """Take the extractor's weights from an installed model of its class and shapes, if there is one."""
+        shapes = {key: value.shape for key, value in self.pitch.state_dict().items()}
+        for name in registry.names():
+            installed = name in registry.bundled() or (registry.cached(name) / "config.json").is_file()
+            if not installed or registry.builder(registry.card(name)) is not type(self.pitch):
+                continue
+            found = registry.load(name)
+            if {key: value.shape for key, value in found.state_dict().items()} == shapes:
+                self.pitch.load_state_dict(found.state_dict())
+                if hasattr(self, "card"):
+                    self.card = dataclasses.replace(self.card, sha256=_digest(self.card.sha256, found.card.sha256))
+                return
 
     def _pitch_filled(self, *_: Any) -> None:
         self.pitch_has_weights = True
