@@ -12,6 +12,7 @@ import pytest
 import torch
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the tasks and the music that tests train on
 RECIPE = """\
 description: A regression of milliseconds.
 task: {class: tiny.TinyTask}
@@ -26,11 +27,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _tiny_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HERE))
 
 
 @pytest.fixture(scope="session")

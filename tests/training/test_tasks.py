@@ -15,7 +15,7 @@ from ohrwurm.models import registry
 from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.training import rendered
 from ohrwurm.training.runner import run
-from ohrwurm.training.tasks import audio_text, versions
+from ohrwurm.training.tasks import rendered_text, versions
 from ohrwurm.training.tasks.distil_text import build_vocabulary
 
 TUNES = Path(registry.__file__).parents[1] / "demo" / "tunes"
@@ -69,8 +69,8 @@ def test_text_model_answers_in_words(tunes: None, tmp_path: Path) -> None:
     front_end = {"sample_rate": 16000, "n_fft": 512, "hop": 320, "n_mels": 16, "power": "power", "level": "peak"}
     network = {"channels": [4, 4, 4, 4], "attention_dim": 16, "layers": 1, "heads": 2, "dim": 8}
     small = recipe(
-        tmp_path, "audio_text.AudioTextTask", words=str(tmp_path / "words.safetensors"), model=front_end | network,
-        count=6, test_count=4, seconds=4.0, window=3.0, batch_size=3,
+        tmp_path, "rendered_text.RenderedTextTask", words=str(tmp_path / "words.safetensors"),
+        model=front_end | network, count=6, test_count=4, seconds=4.0, window=3.0, batch_size=3,
     )  # fmt: skip
     model = registry.load(run(small, out=tmp_path / "text", cache=tmp_path / "cache", workers=1))
     assert model.encode_text(["slow jazz pianos"]).shape == (1, 8)
@@ -118,14 +118,14 @@ def test_disturbed_profiles_stay_profiles() -> None:
 
 def test_decibels_survive_eight_bits() -> None:
     decibels = np.linspace(-98, 59, 1000, dtype=np.float32)
-    restored = audio_text.decode_decibels(audio_text.encode_decibels(decibels))
-    assert np.abs(restored - decibels).max() <= audio_text.STEP / 2 + 1e-4
+    restored = rendered_text.decode_decibels(rendered_text.encode_decibels(decibels))
+    assert np.abs(restored - decibels).max() <= rendered_text.STEP / 2 + 1e-4
 
 
 def test_stochastic_text_uses_only_true_tags() -> None:
     example = rendered.Example({}, "w", "s", ("piano", "slow", "solo"), "a slow piano solo", "style")
     draw = np.random.default_rng(0)
-    texts = {audio_text.stochastic_text(example, 0.3, 2, draw) for _ in range(200)}
+    texts = {rendered_text.stochastic_text(example, 0.3, 2, draw) for _ in range(200)}
     assert "a slow piano solo" in texts
     lists = texts - {"a slow piano solo"}
     assert all(set(t.split(", ")) <= {"piano", "slow", "solo"} and len(t.split(", ")) <= 2 for t in lists)

