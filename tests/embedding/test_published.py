@@ -12,8 +12,9 @@ import torch
 from small import SmallConvolution
 
 from ohrwurm.audio import files
+from ohrwurm.audio.isolation import Decoder
 from ohrwurm.audio.windows import pool
-from ohrwurm.embedding import embed
+from ohrwurm.embedding import embed, embed_file
 from ohrwurm.errors import AudioError, ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard
@@ -54,19 +55,25 @@ def by_hand(x: np.ndarray, paper: str) -> list[np.ndarray]:
     return [np.pad(x[k : k + w], (0, max(0, k + w - n))) for k in range(0, n, w)]
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_windows_are_those_of_the_paper(songs, paper):
-    model = SmallConvolution(minimum=0.1, published={"hop": 1.0, **PAPERS[paper]} if paper != "kept" else PAPERS[paper])
-    chosen = [songs[0], songs[2], songs[3], songs[4]]  # longer than two windows
-    for path, result in zip(chosen, embed(chosen, model, protocol="published", workers=1), strict=True):
-        windows = by_hand(np.asarray(files.load(path, sample_rate=8000)[0]), paper)
-        with torch.inference_mode():
-            expected = np.concatenate([model(torch.from_numpy(w.copy())[None]).pooled.numpy() for w in windows])
-        np.testing.assert_allclose(result.windows, expected, atol=1e-6)
-        rule = PAPERS[paper].get("pooling", "mean-then-l2")
-        np.testing.assert_allclose(result.vector, pool(expected, np.ones(len(expected)), rule), atol=1e-6)
-        assert result.card.protocol == "published"
-        assert result.provenance != model.card.provenance
+def test_windows_are_those_of_the_papers(songs):
+    models = {
+        paper: SmallConvolution(minimum=0.1, published=published if paper == "kept" else {"hop": 1.0, **published})
+        for paper, published in PAPERS.items()
+    }
+    with Decoder() as decoder:
+        for path in (songs[0], songs[2], songs[3], songs[4]):  # longer than two windows
+            waveform = np.asarray(files.load(path, sample_rate=8000)[0])
+            results = embed_file(path, list(models.values()), decoder=decoder, protocol="published")
+            for (paper, model), result in zip(models.items(), results, strict=True):
+                windows = by_hand(waveform, paper)
+                with torch.inference_mode():
+                    expected = np.concatenate([model(torch.from_numpy(w.copy())[None]).pooled.numpy() for w in windows])
+                np.testing.assert_allclose(result.windows, expected, atol=1e-6, err_msg=paper)
+                rule = PAPERS[paper].get("pooling", "mean-then-l2")
+                pooled = pool(expected, np.ones(len(expected)), rule)
+                np.testing.assert_allclose(result.vector, pooled, atol=1e-6, err_msg=paper)
+                assert result.card.protocol == "published"
+                assert result.provenance != model.card.provenance
 
 
 def test_a_track_shorter_than_a_window_follows_the_paper(songs):
@@ -77,10 +84,11 @@ def test_a_track_shorter_than_a_window_follows_the_paper(songs):
     assert caught.value.reason == "too-short"
     assert isinstance(embed([short], refusing, protocol="published")[0], AudioError)
     waveform = torch.from_numpy(np.asarray(files.load(short, sample_rate=8000)[0]))
-    for paper, length in (("CLMR", len(waveform)), ("MusCALL", 8000), ("padded", 6000), ("MOVE", len(waveform))):
-        model = SmallConvolution(minimum=0.1, published=PAPERS[paper])
-        result = embed(short, model, protocol="published")
-        with torch.inference_mode():
+    lengths = {"CLMR": len(waveform), "MusCALL": 8000, "padded": 6000, "MOVE": len(waveform)}
+    models = [SmallConvolution(minimum=0.1, published=PAPERS[paper]) for paper in lengths]
+    with Decoder() as decoder, torch.inference_mode():
+        results = embed_file(short, models, decoder=decoder, protocol="published")
+        for result, model, length in zip(results, models, lengths.values(), strict=True):
             padded = torch.nn.functional.pad(waveform, (0, length - len(waveform)))
             np.testing.assert_allclose(result.windows, model(padded[None]).pooled.numpy(), atol=1e-6)
     whole = SmallConvolution(minimum=0.5, published=PAPERS["MOVE"])

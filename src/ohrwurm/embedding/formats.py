@@ -54,7 +54,7 @@ def _read_npz(file: Path) -> EmbeddingTable:
             values |= {name: arrays[name] for name in ("durations", "sizes", "modified", "vectors")}
             values |= {name: tuple(arrays[name].tolist()) for name in ("track_ids", "paths")}
             values["flags"] = tuple(tuple(filter(None, text.split(";"))) for text in arrays["flags"].tolist())
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise not_ours(file, error) from error
 
     if framed:
