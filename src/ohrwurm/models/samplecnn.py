@@ -19,7 +19,7 @@ from ohrwurm.errors import ModelError
 from ohrwurm.models.base import ModelCard, ReadOut
 from ohrwurm.models.folding import folded
 from ohrwurm.models.registry import architecture, register_card
-from ohrwurm.models.waveform import SAMPLE_RATE, WINDOW, WaveformEncoder
+from ohrwurm.models.waveform import MEASURED, SAMPLE_RATE, WINDOW, WaveformEncoder
 from ohrwurm.models.waveform_layers import Taps, convolve, pool3, taps
 
 PUBLISHED_WIDTHS = (128, 128, 128, 256, 256, 256, 256, 256, 256, 512, 512)
@@ -139,6 +139,7 @@ register_card(
             "places), the last one dropped, mean over windows. CLMR itself tests on windows of 59,049, also without "
             "the last.",
         },
+        agreement={"bf16": {"cosine": 0.9952, "measured": MEASURED}},
         licence="weights Apache-2.0",
         paper="Spijkervet, Burgoyne, Contrastive Learning of Musical Representations, ISMIR 2021",
         source="https://github.com/Spijkervet/CLMR/releases",

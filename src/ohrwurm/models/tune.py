@@ -20,7 +20,7 @@ from ohrwurm.models.base import ModelCard
 from ohrwurm.models.registry import architecture, register_card
 from ohrwurm.models.tune_variants import VARIANTS, Variant
 from ohrwurm.models.unet import Step, UNet, contract_and_expand
-from ohrwurm.models.waveform import SAMPLE_RATE, WINDOW
+from ohrwurm.models.waveform import MEASURED, SAMPLE_RATE, WINDOW
 
 
 @architecture("tune")
@@ -87,6 +87,7 @@ def card_of(row: Variant, architecture: str, dim: int, frame_rate: float, descri
             "note": "jukemir's representation extraction as TUNe's authors run it: whole windows, the last one "
             "dropped, mean over windows.",
         },
+        agreement={"bf16": {"cosine": row.bf16, "measured": MEASURED}},
         licence="weights: their authors', who state none",
         paper="Vélez Vásquez, Burgoyne, Tailed U-Net: Multi-Scale Music Representation Learning, ISMIR 2022",
         weights={"wrapper": "state_dict"},

@@ -70,14 +70,15 @@ class TuneHybrid(UNet):
         return heard if layer > last else self.model_down._published(heard, last - layer)
 
     def _fold(self, dtype: torch.dtype) -> dict[str, Any]:
-        return {**super()._fold(dtype), "model_down": self.model_down._fold(dtype)}
+        # The one channel between the two is a waveform, for which 8 bits are too few: all before it stays in float32.
+        return {**super()._fold(torch.float32), "model_down": self.model_down._fold(dtype)}
 
     def _fast(self, waveform: Tensor, layer: int, weights: dict[str, Any]) -> Tensor:
         last = self.model_down.output
         heard = super()._fast(waveform, max(0, layer - last - 1), weights)
         if layer > last:
             return heard
-        return self.model_down._fast(heard.squeeze(2).float(), last - layer, weights["model_down"])
+        return self.model_down._fast(heard.squeeze(2), last - layer, weights["model_down"])
 
 
 for _row in VARIANTS:

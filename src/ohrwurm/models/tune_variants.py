@@ -22,6 +22,7 @@ class Variant:
 
     Attributes:
         published: name of its class in the original code.
+        bf16: cosine of its vectors in bf16 to those in fp32, as `benchmarks/bench_waveform_encoders.py` measures it.
         width: channels c of level 1; level l has c 2^(l - 1).
         depth: D, levels of the contracting path.
         top: E, the level that the expanding path climbs back to.
@@ -31,6 +32,7 @@ class Variant:
     """
 
     published: str
+    bf16: float
     width: int
     depth: int
     top: int
@@ -57,41 +59,41 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("TuneVanilla", 34, 5, 1, (68, 136, 272, 512)),
-    Variant("TuneVanillaFree", 28, 5, 1, (56, 112, 224, 512)),
-    Variant("TuneVanillaXS", 11, 5, 1, (22, 44, 88, 512)),
-    Variant("Tune1Cont", 18, 6, 1, (36, 72, 144, 512)),
-    Variant("Tune1ContFree", 28, 6, 1, (56, 112, 224, 512)),
-    Variant("Tune2Cont", 9, 7, 1, (18, 36, 72, 512)),
-    Variant("Tune2ContFree", 28, 7, 1, (56, 112, 224, 512)),
-    Variant("Tune3Cont", 4, 8, 1, (8, 16, 32, 512)),
-    Variant("Tune3ContFree", 28, 8, 1, (56, 112, 224, 512)),
-    Variant("Tune1Expa", 34, 5, 2, (136, 272, 512)),
-    Variant("Tune1ExpaFree", 28, 5, 2, (112, 224, 512)),
-    Variant("Tune2Expa", 35, 5, 3, (280, 512)),
-    Variant("Tune2ExpaFree", 28, 5, 3, (224, 512)),
-    Variant("Tune3Expa", 38, 5, 4, (512,)),
-    Variant("Tune3ExpaFree", 28, 5, 4, (512,)),
-    Variant("Tune1Tail", 28, 5, 1, (56, 112, 224, 448, 512)),
-    Variant("Tune2Tail", 19, 5, 1, (38, 76, 152, 304, 608, 512)),
-    Variant("Tune3Tail", 15, 5, 1, (30, 60, 120, 240, 480, 480, 512)),
-    Variant("Tune4Tail", 13, 5, 1, (26, 52, 104, 208, 416, 416, 416, 512)),
-    Variant("Tune5Tail", 11, 5, 1, (22, 44, 88, 176, 352, 352, 352, 352, 512)),
-    Variant("Tune2TailFree", 28, 5, 1, (56, 112, 224, 448, 512, 512)),
-    Variant("Tune3TailFree", 28, 5, 1, (56, 112, 224, 448, 512, 512, 512)),
-    Variant("Tune4TailFree", 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512)),
-    Variant("Tune5TailFree", 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512, 512)),
-    Variant("Tune5TailXL", 19, 5, 1, (38, 76, 152, 304, 512, 512, 512, 512, 512)),
-    Variant("TunePlus", 11, 5, 1, (22, 44, 88, 176, 352, 352, 352, 352, 512), links=True),
-    Variant("TunePlusFree", 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512, 512), links=True),
-    Variant("TunePlusXL", 34, 5, 1, (68, 136, 272, 512, 512, 512, 512, 512, 512), links=True),
-    Variant("Tune5Tail32", 11, 5, 1, (22, 44, 32, 32, 32, 32, 32, 32, 32), links=True),
-    Variant("Tune5Tail64", 11, 5, 1, (22, 44, 64, 64, 64, 64, 64, 64, 64), links=True),
-    Variant("Tune5Tail128", 11, 5, 1, (22, 44, 88, 128, 128, 128, 128, 128, 128), links=True),
-    Variant("Tune5Tail256", 11, 5, 1, (22, 44, 88, 256, 256, 256, 256, 256, 256), links=True),
-    Variant("Tune5Tail1024", 11, 5, 1, (22, 44, 88, 176, 352, 704, 1024, 1024, 1024), links=True),
-    Variant("TuneHybridDefrosted", 10, 5, 1, samplecnn="trained"),
-    Variant("TuneHybridFrozen", 10, 5, 1, samplecnn="frozen"),
+    Variant("TuneVanilla", 0.9999, 34, 5, 1, (68, 136, 272, 512)),
+    Variant("TuneVanillaFree", 0.9999, 28, 5, 1, (56, 112, 224, 512)),
+    Variant("TuneVanillaXS", 0.9999, 11, 5, 1, (22, 44, 88, 512)),
+    Variant("Tune1Cont", 0.9999, 18, 6, 1, (36, 72, 144, 512)),
+    Variant("Tune1ContFree", 0.9998, 28, 6, 1, (56, 112, 224, 512)),
+    Variant("Tune2Cont", 0.9999, 9, 7, 1, (18, 36, 72, 512)),
+    Variant("Tune2ContFree", 0.9999, 28, 7, 1, (56, 112, 224, 512)),
+    Variant("Tune3Cont", 0.9999, 4, 8, 1, (8, 16, 32, 512)),
+    Variant("Tune3ContFree", 0.9998, 28, 8, 1, (56, 112, 224, 512)),
+    Variant("Tune1Expa", 0.9999, 34, 5, 2, (136, 272, 512)),
+    Variant("Tune1ExpaFree", 0.9999, 28, 5, 2, (112, 224, 512)),
+    Variant("Tune2Expa", 0.9999, 35, 5, 3, (280, 512)),
+    Variant("Tune2ExpaFree", 0.9999, 28, 5, 3, (224, 512)),
+    Variant("Tune3Expa", 0.9999, 38, 5, 4, (512,)),
+    Variant("Tune3ExpaFree", 0.9999, 28, 5, 4, (512,)),
+    Variant("Tune1Tail", 0.9998, 28, 5, 1, (56, 112, 224, 448, 512)),
+    Variant("Tune2Tail", 0.9998, 19, 5, 1, (38, 76, 152, 304, 608, 512)),
+    Variant("Tune3Tail", 0.9996, 15, 5, 1, (30, 60, 120, 240, 480, 480, 512)),
+    Variant("Tune4Tail", 0.9989, 13, 5, 1, (26, 52, 104, 208, 416, 416, 416, 512)),
+    Variant("Tune5Tail", 0.9970, 11, 5, 1, (22, 44, 88, 176, 352, 352, 352, 352, 512)),
+    Variant("Tune2TailFree", 0.9998, 28, 5, 1, (56, 112, 224, 448, 512, 512)),
+    Variant("Tune3TailFree", 0.9996, 28, 5, 1, (56, 112, 224, 448, 512, 512, 512)),
+    Variant("Tune4TailFree", 0.9991, 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512)),
+    Variant("Tune5TailFree", 0.9970, 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512, 512)),
+    Variant("Tune5TailXL", 0.9971, 19, 5, 1, (38, 76, 152, 304, 512, 512, 512, 512, 512)),
+    Variant("TunePlus", 0.9978, 11, 5, 1, (22, 44, 88, 176, 352, 352, 352, 352, 512), links=True),
+    Variant("TunePlusFree", 0.9977, 28, 5, 1, (56, 112, 224, 448, 512, 512, 512, 512, 512), links=True),
+    Variant("TunePlusXL", 0.9978, 34, 5, 1, (68, 136, 272, 512, 512, 512, 512, 512, 512), links=True),
+    Variant("Tune5Tail32", 0.9980, 11, 5, 1, (22, 44, 32, 32, 32, 32, 32, 32, 32), links=True),
+    Variant("Tune5Tail64", 0.9974, 11, 5, 1, (22, 44, 64, 64, 64, 64, 64, 64, 64), links=True),
+    Variant("Tune5Tail128", 0.9972, 11, 5, 1, (22, 44, 88, 128, 128, 128, 128, 128, 128), links=True),
+    Variant("Tune5Tail256", 0.9977, 11, 5, 1, (22, 44, 88, 256, 256, 256, 256, 256, 256), links=True),
+    Variant("Tune5Tail1024", 0.9980, 11, 5, 1, (22, 44, 88, 176, 352, 704, 1024, 1024, 1024), links=True),
+    Variant("TuneHybridDefrosted", 0.9959, 10, 5, 1, samplecnn="trained"),
+    Variant("TuneHybridFrozen", 0.9959, 10, 5, 1, samplecnn="frozen"),
 )
 
 
