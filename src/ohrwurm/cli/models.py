@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ohrwurm.models.convert import Conversion
 
 models = typer.Typer(
-    help="Models by name: list them, show a card, convert published checkpoints, download, push.",
+    help="Models by name: list them, show a card, convert published checkpoints, export, download, push.",
     no_args_is_help=True,
 )
 
@@ -121,6 +121,31 @@ def convert(
         return
     _tell(report, verbose)
     typer.echo(str(folder))
+
+
+@models.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A model's name, a model folder, or hf:org/name.")],
+    layout: Annotated[
+        Literal["safetensors", "published", "onnx"],
+        typer.Option("--format", help="Our tensors, the original code's checkpoint, or the audio encoder as ONNX."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a model for other programs. ONNX is run with onnxruntime and compared before it is kept.
+
+    Example: ohrwurm models export ohrwurm-text --format onnx --out ohrwurm-text.onnx
+    """
+    from ohrwurm.models import export as exports
+
+    made = exports.export(model, layout, out)
+    if as_json:
+        typer.echo(json.dumps(made.to_dict(), ensure_ascii=False))
+        return
+    for line in made.lines():
+        typer.echo(line, err=True)
+    typer.echo(str(made.path))
 
 
 @models.command()

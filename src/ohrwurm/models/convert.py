@@ -111,7 +111,8 @@ def read_weights(model: nn.Module, file: str | Path) -> Conversion:
     _check(ours, state, file)
     report = _report(published, ours, state, lineage)
     model.load_state_dict(state)
-    return report
+    left = model.state_dict()  # an encoder may take off a part that the checkpoint does not have
+    return dataclasses.replace(report, kept=tuple(name for name in report.kept if name in left))
 
 
 def published_state(file: str | Path) -> dict[str, Tensor]:
