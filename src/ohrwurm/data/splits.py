@@ -27,7 +27,8 @@ def train_and_validation(tracks: Sequence[Track], minimum: int = 2) -> tuple[lis
     (100, True)
     """
     marked = any(t.split == "validation" for t in tracks)
-    train, validation = [], []
+    train: list[int] = []
+    validation: list[int] = []
     for index, track in enumerate(tracks):
         if track.split == "test":
             continue
