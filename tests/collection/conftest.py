@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ohrwurm.collection import Collection
-from ohrwurm.models.base import Encoded, JointModel, ModelCard
+from ohrwurm.models.base import Encoded, JointModel, ModelCard, Precision
 from ohrwurm.models.registry import architecture, register_card
 
 RATE = 8000
@@ -21,12 +21,16 @@ BANDS = ("lowest", "low", "lower", "middle", "upper", "high", "higher", "highest
 
 @architecture("test-bands")
 class Bands(JointModel):
-    """Share of the energy in each of eight bands of 500 Hz. Remembers how many windows it was given."""
+    """Share of the energy in each of eight bands of 500 Hz. Remembers how many windows it was given; can do bf16."""
 
     def __init__(self, tilt: float = 0.0) -> None:
         super().__init__()
         self.tilt = tilt
         self.heard: list[int] = []
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return ("fp32", "bf16")
 
     def forward(self, waveform: Tensor) -> Encoded:
         self.heard.append(len(waveform))
@@ -34,6 +38,8 @@ class Bands(JointModel):
             raise RuntimeError("shape mismatch")
         energy = torch.fft.rfft(waveform).abs().square()[:, : waveform.shape[1] // 2]
         bands = energy.unflatten(1, (8, -1)).sum(2)
+        if self.precision == "bf16":
+            bands = bands.bfloat16().float()
         return Encoded(bands / bands.sum(1, keepdim=True).clamp(min=1e-9) + self.tilt)
 
     def encode_text(self, texts: list[str]) -> Tensor:

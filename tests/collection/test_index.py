@@ -14,6 +14,7 @@ import soundfile
 from ohrwurm.audio.isolation import Limits
 from ohrwurm.collection import Collection, Progress
 from ohrwurm.collection.lock import writing
+from ohrwurm.embedding import embed
 from ohrwurm.errors import CollectionError, ModelError, ProvenanceError
 
 Write = Callable[..., Path]
@@ -313,6 +314,40 @@ def test_vectors_of_a_replaced_model_are_not_compared_but_made_again(tmp_path: P
     assert new.provenance != old.provenance
     assert old.table not in after.store._tables()
     assert len(after.search("low")) == 2
+
+
+def test_precision_stays_with_the_collection_until_another_is_asked(
+    tmp_path: Path, sound: Callable[..., np.ndarray], write: Write, music: Path
+) -> None:
+    songs = [music / f"{i}.wav" for i in range(3)]
+    for i, song in enumerate(songs):  # shares of energy that bf16 has to round
+        soundfile.write(song, 0.7 * sound(i) + 0.2 * sound(7 - i), 8000, subtype="FLOAT")
+    folder = tmp_path / "collection"
+
+    def held() -> tuple[str, float]:
+        """Precision of the vectors, and their distance from fp32; asks by words, and by a file embedded now."""
+        again = Collection(folder)
+        (space,) = again.store.spaces()
+        vectors = again.store.vectors(space, [t.content for t in again.tracks()])
+        found = {t.path: vectors[t.content].track for t in again.tracks()}
+        away = max(float(np.abs(found[str(one.path)] - one.vector).max()) for one in embed(songs, "test-bands"))
+        assert again.search("lowest", k=1)[0].path == str(songs[0])
+        assert again.search(like=write("../other.wav", 1, 3, 6), k=1)[0].path == str(songs[1])
+        return space.precision, away
+
+    first = Collection(folder, models=["test-bands"])
+    assert first.index(music, precision="bf16").indexed == 3
+    precision, away = held()
+    assert precision == "bf16"
+    assert 1e-5 < away < 1e-2
+    assert Collection(folder).index(device="auto").unchanged == 3  # bf16 as before
+    assert held()[0] == "bf16"
+    assert Collection(folder).index(precision="fp32").indexed == 3  # other vectors: made again
+    precision, away = held()
+    assert precision == "fp32"
+    assert away < 1e-6
+    with pytest.raises(ModelError, match="not in int8"):
+        Collection(folder).index(precision="int8")
 
 
 def test_vectors_do_not_depend_on_the_number_of_workers(tmp_path: Path, write: Write, music: Path) -> None:

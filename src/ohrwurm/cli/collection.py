@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ohrwurm.cli.options import DeviceOption, Precision
+
 if TYPE_CHECKING:
     from ohrwurm.collection import Collection, Progress, Report, Result
 
@@ -57,6 +59,15 @@ def index(
         int | None, typer.Option(min=1, help="Files at a time. By default one a core.", show_default=False)
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            "--precision",
+            help="What the models compute in, by default as before, or fp32. Another embeds all files again.",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Make folders of music searchable, or bring the collection up to date.
@@ -68,7 +79,15 @@ def index(
     with reporting():
         music = _open(collection)
         with _progress_bar(quiet=as_json) as progress:
-            report = music.index(folders or None, models=model, workers=workers, retry=retry, progress=progress)
+            report = music.index(
+                folders or None,
+                models=model,
+                workers=workers,
+                retry=retry,
+                precision=precision.value if precision else None,
+                device=device,
+                progress=progress,
+            )
         if as_json:
             _print_json({"collection": str(music.path)} | asdict(report))
         else:

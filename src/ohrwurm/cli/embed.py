@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ohrwurm.cli.collection import NOTHING, reporting
+from ohrwurm.cli.options import DeviceOption, Precision
 from ohrwurm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -27,25 +28,6 @@ class Protocol(StrEnum):
 
     ohrwurm = "ohrwurm"
     published = "published"
-
-
-class Precision(StrEnum):
-    """What the network computes in."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-    int8 = "int8"
-
-
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option("--precision", help="What the network computes in; auto: the fastest here that agrees with fp32."),
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where; auto: cuda, else mps, else cpu.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -73,7 +55,10 @@ def embed(
     protocol: Annotated[
         Protocol, typer.Option("--protocol", help="Our windows, or those of the model's paper.")
     ] = Protocol.ohrwurm,
-    precision: PrecisionOption = Precision.fp32,
+    precision: Annotated[
+        Precision,
+        typer.Option("--precision", help="What the network computes in; auto: the fastest here that agrees with fp32."),
+    ] = Precision.fp32,
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, help="Windows a call of the model, on an accelerator; on a CPU it is one.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ohrwurm.collection.records import Failure, Progress, Report, Result, Space, Track
 from ohrwurm.errors import CollectionError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ohrwurm.collection.status import Status
     from ohrwurm.collection.store import Store
     from ohrwurm.collection.versions import VersionGroup
+    from ohrwurm.models.base import Precision
 
 __all__ = ["Collection", "Failure", "Progress", "Report", "Result", "Track", "default_folder", "default_models"]
 
@@ -104,6 +105,8 @@ class Collection:
         models: Sequence[str | Path] | None = None,
         workers: int | None = None,
         retry: bool = False,
+        precision: Precision | Literal["auto"] | None = None,
+        device: str = "cpu",
         limits: Limits | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
@@ -118,6 +121,10 @@ class Collection:
             models: models to use beside those in use; by default those of the constructor, or `default_models()`.
             workers: files at a time; by default one a core.
             retry: try files again that failed before and did not change.
+            precision: what the models compute in ("auto": the fastest that agrees with fp32); by default what they did
+                before, and fp32 for a new one. Another precision makes other vectors: all files are embedded again, and
+                queries compute in it too.
+            device: where the models compute while indexing ("auto": the best there is); queries compute on the CPU.
             limits: time, memory and size that decoding one file may take.
             progress: called after every file.
 
@@ -143,9 +150,14 @@ class Collection:
         if wanted is None:
             wanted = [] if before else default_models()
         sources = list(dict.fromkeys([s.source for s in before] + [_source(m) for m in wanted]))
-        loaded = [(source, load(source)) for source in sources]
+        as_before = {s.source: s.precision for s in before}
+        loaded = [
+            (source, load(source, precision=precision or as_before.get(source, "fp32"), device=device))
+            for source in sources
+        ]
         spaces = {m.card.name: Space(m.card.name, m.card.provenance, source, m.card.to_json()) for source, m in loaded}
-        self._loaded.update({m.card.provenance: m for _, m in loaded})
+        if device == "cpu":
+            self._loaded.update({m.card.provenance: m for _, m in loaded})
         self._store = Store.create(self.path)
         return run(
             self._store,

@@ -69,7 +69,7 @@ class Queries:
         if space.provenance not in self.loaded:
             from ohrwurm.models.registry import load
 
-            model = load(space.source)
+            model = load(space.source, precision=space.precision)
             if model.card.provenance != space.provenance:
                 raise ProvenanceError(
                     f"the collection holds vectors of {space.provenance}, but the model {space.source!r} is now "

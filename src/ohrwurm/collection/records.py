@@ -6,6 +6,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ohrwurm.models.base import Precision
 
 ID_LENGTH = 12  # hexadecimal digits of the content hash shown to people; 48 bits
 
@@ -103,6 +107,12 @@ class Space:
     def comparison(self) -> str:
         """``cosine``, or the name of a similarity that the model itself implements."""
         return str(json.loads(self.card)["comparison"])
+
+    @property
+    def precision(self) -> Precision:
+        """What the network computed in."""
+        precision: Precision = json.loads(self.card).get("precision", "fp32")
+        return precision
 
     @property
     def version_threshold(self) -> float | None:
