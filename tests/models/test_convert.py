@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from cases import all_cases
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,6 +19,7 @@ from ohrwurm.models.base import ModelCard
 from ohrwurm.models.convert import convert, published_state, read_weights
 from ohrwurm.models.ttmr import TTMR
 
+CASES = all_cases()
 LIGHT = {"channels": (4, 4, 4, 4), "n_mels": 32, "attention_dim": 16, "heads": 2, "layers": 1, "dim": 8}
 BERT = {
     "vocab_size": 50,
@@ -159,6 +162,20 @@ def test_every_tensor_of_a_checkpoint_is_accounted_for(tmp_path: Path) -> None:
     assert len(report.mapped) + len(report.kept) == len(fresh.state_dict())
     assert "renamed), 2 compared, 3 ignored, 2 kept" in report.summary()
     assert len(report.lines()) == len(state) + len(report.kept)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.slow])
+def test_every_tensor_of_every_published_model_is_accounted_for(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    published = {f"module.{key}": value for key, value in case.checkpoint().items()}
+    torch.save({"epoch": 3, "state_dict": published}, tmp_path / "best.pth")
+    model = registry.build(dataclasses.replace(registry.registered(case.card or name), **case.changes))
+    report = read_weights(model, tmp_path / "best.pth")
+    told = {*dict(report.mapped), *report.ignored, *report.compared, *sum(report.derived.values(), ())}
+    assert told == published.keys()
+    assert all(report.derived.values()), "a value from nowhere"
+    filled = {ours for _, ours in report.mapped} | report.derived.keys() | set(report.kept)
+    assert filled == model.state_dict().keys()
 
 
 class Rearranging(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_onnx_starts_at_the_features_where_the_front_end_has_no_operators(tmp_pa
     assert (made.takes, made.inputs, made.outputs) == ("features", {"features": ["batch", 9]}, {"pooled": ["batch", 4]})
     assert "rfftfreq" in made.why
     assert any("not from the waveform" in line for line in made.lines())
+
+
+def test_published_network_without_its_front_end_starts_at_the_features(tmp_path: Path) -> None:
+    card = registry.registered("re-move-256")
+    parameters = {"pitch": "none", "dim": 16, "channels": 8, "short_input": "repeat"}
+    model = registry.build(dataclasses.replace(card, parameters=parameters, dim=16, window=60.0))
+    made = export(model, "onnx", tmp_path / "move.onnx")
+    assert made.inputs == {"features": ["batch", 12, 646]}
+    assert "no pitch extractor" in made.why
 
 
 def test_model_without_a_way_to_onnx_says_which_operator(tmp_path: Path) -> None:

@@ -237,6 +237,23 @@ def test_published_model_is_downloaded_by_name(published: tuple[Site, ModelCard]
         assert torch.equal(model(waveform).pooled, ohrwurm.load("pitchnet")(waveform).pooled)
 
 
+def test_archive_of_several_models_is_fetched_once(
+    published: tuple[Site, ModelCard], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, card = published
+    sibling = dataclasses.replace(card, name="their-last", weights={**card.weights, "file": "release/last.pth"})
+    monkeypatch.setitem(registry._cards, "their-last", sibling)
+    first = hub.download("their-pitchnet")
+    second = hub.download("their-last")
+    assert len(site.asked) == 1
+    assert first.sha256 == second.sha256
+    assert not second.checked, "known from the first time is not stated by its author"
+    kept = next((cache / "downloads").rglob("release.tar.gz"))
+    kept.write_bytes(b"damaged since")
+    assert hub.download("their-last", tmp_path / "again").sha256 == first.sha256
+    assert len(site.asked) == 2
+
+
 def test_stated_checksum_holds_for_models_by_name(
     published: tuple[Site, ModelCard], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ last one fetched is used. The hub is asked through `huggingface_hub` (so that `H
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import os
 import re
@@ -24,7 +25,7 @@ from ohrwurm.folders import cache_folder
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.convert import Conversion, check_target, convert
-from ohrwurm.models.transfer import Progress, fetch, mirror_folder
+from ohrwurm.models.transfer import Fetched, Progress, fetch, mirror_folder
 
 FILES = ("config.json", "model.safetensors", "README.md")
 REQUIRED = FILES[:2]
@@ -286,8 +287,19 @@ def download(
 
 def _cached_file(url: str) -> Path:
     name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "download"
-    host = urllib.parse.urlsplit(url).hostname or "unknown"
-    return cache_folder() / "downloads" / host / name
+    return cache_folder() / "downloads" / hashlib.sha256(url.encode()).hexdigest()[:16] / name
+
+
+def _fetch_once(url: str, sha256: str, mirror: str | Path | None, progress: Progress | None) -> Fetched:
+    """The file in the cache. Where no checksum is stated, the one found the first time tells whether it is whole."""
+    target = _cached_file(url)
+    noted = target.with_name(target.name + ".sha256")
+    if sha256 or not (target.is_file() and noted.is_file()):
+        fetched = fetch(url, target, sha256=sha256, mirror=mirror, progress=progress)
+        write_text(noted, fetched.sha256)
+        return fetched
+    known = noted.read_text(encoding="utf-8").strip()
+    return dataclasses.replace(fetch(url, target, sha256=known, mirror=mirror, progress=progress), checked=False)
 
 
 def _download_published(
@@ -311,9 +323,7 @@ def _download_published(
             f"{name}: its authors give no address that a program can fetch from. Get the checkpoint yourself "
             f"({card.source or card.paper}), then: ohrwurm models convert FILE --as {name}"
         )
-    fetched = fetch(
-        url, _cached_file(url), sha256=sha256 or card.weights.get("sha256", ""), mirror=mirror, progress=progress
-    )
+    fetched = _fetch_once(url, sha256 or card.weights.get("sha256", ""), mirror, progress)
     # Where the authors state no checksum, the one computed is written down: who comes later can compare.
     weights = {**card.weights, "sha256": fetched.sha256}
     _, conversion = convert(fetched.path, name, target, weights)

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ohrwurm.audio.pitch import FRAME_RATE
 from ohrwurm.errors import ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard, Precision
@@ -80,6 +81,11 @@ class VersionEncoder(AudioEncoder):
                 "encoder.attach_pitch(ohrwurm.load('crema-pcp-0.1.0', weights='model.h5'))"
             )
         return self.pitch.profile(waveform)
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """(12, frames) of a whole window: what `encode_features` takes of each song, extractor or not."""
+        return 12, round(self.card.window * FRAME_RATE)
 
     def encode_features(self, features: Tensor) -> Encoded:
         """Pitch classes `(B, 12, T)` → one vector a song."""
