@@ -15,6 +15,7 @@ from ohrwurm.audio import files
 from ohrwurm.audio.isolation import Decoder
 from ohrwurm.audio.windows import pool
 from ohrwurm.embedding import embed, embed_file
+from ohrwurm.embedding.protocol import under, windowing
 from ohrwurm.errors import AudioError, ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard
@@ -91,7 +92,7 @@ def test_a_track_shorter_than_a_window_follows_the_paper(songs):
         for result, model, length in zip(results, models, lengths.values(), strict=True):
             padded = torch.nn.functional.pad(waveform, (0, length - len(waveform)))
             np.testing.assert_allclose(result.windows, model(padded[None]).pooled.numpy(), atol=1e-6)
-    whole = SmallConvolution(minimum=0.5, published=PAPERS["MOVE"])
+    whole = SmallConvolution(minimum=0.1, published={**PAPERS["MOVE"], "minimum": 0.5})
     with pytest.raises(AudioError, match=r"no less than 0\.5 s"):
         embed(short, whole, protocol="published")
 
@@ -151,3 +152,12 @@ def test_clmr_evaluation_through_files(tmp_path):
         soundfile.write(path, track / 8, rate, subtype="FLOAT")  # within full scale
     scores = np.stack([one.vector for one in embed(paths, FirstSamples(), protocol="published")])
     assert float((scores.argmax(1) == stored["labels"]).mean()) == pytest.approx(float(stored["Accuracy"]), abs=1e-6)
+
+
+def test_published_windows_of_every_card_hold_together():
+    named = [card for card in map(registry.card, registry.names()) if card.published]
+    named = [card for card in named if not card.name.startswith("test-")]
+    assert len(named) > 40
+    for card in named:
+        assert windowing(under(card, "published")).window >= 1, card.name
+        assert card.published.get("note"), f"{card.name}: say in the note where the paper's windows are written"

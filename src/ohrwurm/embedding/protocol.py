@@ -9,7 +9,7 @@ from ohrwurm.audio.windows import Protocol, Rule, Windowing
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import ModelCard
 
-_WORDS = frozenset({"window", "hop", "pooling", "place", "count", "remainder", "short", "note"})
+_WORDS = frozenset({"window", "hop", "minimum", "pooling", "place", "count", "remainder", "short", "note"})
 
 
 def under(card: ModelCard, protocol: Protocol | None) -> ModelCard:
@@ -41,7 +41,8 @@ def windowing(card: ModelCard) -> Windowing:
     """
     given = _published(card)
     window = round(given.get("window", card.window) * card.sample_rate)
-    minimum = window if card.minimum is None else min(window, round(card.minimum * card.sample_rate))
+    shortest = given.get("minimum", card.minimum)
+    minimum = window if shortest is None else min(window, round(shortest * card.sample_rate))
     remainder = given.get("remainder", "align")
     short = given.get("short", "pad" if remainder == "pad" else "keep")
     try:

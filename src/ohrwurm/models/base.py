@@ -58,7 +58,7 @@ class ModelCard:
         comparison: ``cosine``, or the name of a similarity that the encoder itself implements.
         front_end: version of the feature code; a change makes stored vectors incomparable.
         published: the paper's own windowing (`protocol="published"`), where it differs from the fields above:
-            `window` and `hop` in seconds, `pooling`;
+            `window`, `hop` and `minimum` in seconds, `pooling`;
             `place`: "all" (the default), one window at the "start" or in the "centre", "even" (`count` windows, the
             k-th at k times the whole number of samples that is (length - window) / count), or the "whole" track;
             `remainder` at the end, with "all": "align" (the default: one more window, up to the end), "drop",
