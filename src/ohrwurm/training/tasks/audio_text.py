@@ -127,7 +127,7 @@ class AudioTextTask(Task):
             published={}, weights={}, licence="your own", paper=f"After {card.paper}",
             source="ohrwurm train", agreement={},
         )  # fmt: skip
-        self.model: Any = registry.build(card)
+        self.model: Any = registry.build(card).train()  # build gives it in eval mode, and the Trainer keeps that
         if ssl_weight and getattr(self.model, "audio_ssl", None) is None:
             raise RecipeError("ssl_weight needs a model with a projection for it: model=muscall parameters.ssl_dim=128")
         encoder: Any = getattr(self.model, "text_encoder", None)
