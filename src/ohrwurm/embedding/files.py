@@ -2,9 +2,10 @@
 
 The vectors of a file depend on the file and the model's card alone: windows are never batched with those of another
 file, so worker count, order and neighbours change nothing. On a CPU every window is a call of its own, so that the
-batch size changes nothing either, not one bit; that is also the faster way there (CPU time against batches of eight:
-0.33 for ohrwurm-versions, 0.46 for mel-statistics, 0.92 for ohrwurm-text). On an accelerator another batch size may
-change the last bits. Memory is constant in the length of a file, unless its frames are wanted: blocks come one at a
+batch size changes nothing either, not one bit. There that is mostly the faster way (CPU time against batches of eight,
+one thread: 0.33 for ohrwurm-versions, 0.46 for mel-statistics, 0.92 for ohrwurm-text, 0.98 for TTMR; only windows below
+three seconds pay for it: 1.14 for samplecnn, 1.11 for tune-plus). On an accelerator another batch size may change the
+last bits. Memory is constant in the length of a file, unless its frames are wanted: blocks come one at a
 time from a child process (`ohrwurm.audio.isolation`) that waits for the model. Measured peaks for 3 hours of 44.1 kHz
 stereo: 323 MB here (292 MB for 3 minutes, most of it torch itself) and 34 MB in the child.
 """
