@@ -8,6 +8,7 @@ before it is needed.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import importlib
 import json
@@ -93,7 +94,9 @@ def registered(name: str) -> ModelCard:
     """The card that a family registered, whatever was bundled, downloaded or converted under its name."""
     _load_families()
     if name not in _cards:
-        raise ModelError(f"no model named {name!r}. Known: {', '.join(names())}; or give a model folder.")
+        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise ModelError(f"no model named {name!r}. {hint}`ohrwurm models list` shows all; or give a model folder.")
     return _cards[name]
 
 
