@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "ohrwurm"
-BASE = {"errors", "atomic", "folders", "locks", "ohrwurm"}
+BASE = {"errors", "atomic", "folders", "locks", "unpickle", "ohrwurm"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
     "folders": set(),
     "locks": set(),
+    "unpickle": set(),
     "audio": set(),
     "models": {"audio", "weights"},
     "objectives": set(),

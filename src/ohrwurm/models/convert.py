@@ -2,7 +2,7 @@
 
     file ─unwrap, strip prefixes─▶ published names ─from_published─▶ our names ─strict─▶ model
 
-What happened to every tensor on the way is a `Conversion`. Pickles are read by `ohrwurm.models.unpickle`, as data.
+What happened to every tensor on the way is a `Conversion`. Pickles are read by `ohrwurm.unpickle`, as data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ohrwurm.errors import ModelError
 from ohrwurm.models.lineage import Lineage
-from ohrwurm.models.unpickle import read_pickle
+from ohrwurm.unpickle import read_pickle
 
 PICKLES = (".pth", ".pt", ".ckpt", ".bin", ".tar")  # .tar: trainers that write "best_model.pth.tar"
 KERAS = (".h5", ".hdf5", ".whl")  # .whl: the Python package that crema's weights were published in

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ohrwurm.errors import ModelError
-from ohrwurm.models.unpickle import is_zip
+from ohrwurm.unpickle import is_zip
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".h5", ".hdf5", ".pth.tar")
 

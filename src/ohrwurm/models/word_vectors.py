@@ -112,7 +112,7 @@ def _from_safetensors(file: Path) -> tuple[list[str], np.ndarray]:
 def _from_lookup(file: Path) -> tuple[list[str], np.ndarray]:
     import torch
 
-    from ohrwurm.models.unpickle import read_pickle
+    from ohrwurm.unpickle import read_pickle
 
     content = read_pickle(file)
     strange = not isinstance(content, dict) or [k for k, v in content.items() if not isinstance(v, torch.Tensor)]

@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from ohrwurm.atomic import replacing
 from ohrwurm.errors import Interrupted, ModelError, TrainingError
-from ohrwurm.models.unpickle import read_pickle
 from ohrwurm.training.processes import any_says, of_first
+from ohrwurm.unpickle import read_pickle
 
 if TYPE_CHECKING:
     from lightning import Trainer

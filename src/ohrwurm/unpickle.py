@@ -54,7 +54,7 @@ def read_pickle(file: str | Path, mapped: bool = False) -> Any:
             must not be changed meanwhile. Without effect on files of torch before 1.6.
 
     Raises:
-        ModelError: the file is damaged, no checkpoint, or holds code.
+        ModelError: the file is damaged, no file of torch, or holds code.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "best.pth"

@@ -20,9 +20,9 @@ from torch import nn
 
 from ohrwurm.errors import ModelError
 from ohrwurm.models.convert import read_weights
-from ohrwurm.models.unpickle import StandIn, read_pickle
+from ohrwurm.unpickle import StandIn, read_pickle
 
-SOURCE = Path(__file__).parents[2] / "src" / "ohrwurm"
+SOURCE = Path(__file__).parents[1] / "src" / "ohrwurm"
 
 
 class Trap:
@@ -194,4 +194,4 @@ def test_pickles_are_read_in_one_place_and_as_weights_only() -> None:
             assert not name.startswith(("pickle.", "joblib.", "dill.", "cloudpickle.")), f"{path}: {name}"
             assert arguments.get("allow_pickle", "False") == "False", path
             assert arguments.get("trust_remote_code", "False") == "False", path
-    assert loads == ["models/unpickle.py"]
+    assert loads == ["unpickle.py"]
