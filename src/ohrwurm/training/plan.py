@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
-from ohrwurm.data.archives import cache_folder
+from ohrwurm.folders import cache_folder
 from ohrwurm.training.limits import StepSeeds
 from ohrwurm.training.recipes import Recipe, TrainerSettings
 from ohrwurm.training.runner import make_trainer, prepared_task

@@ -32,8 +32,8 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 import ohrwurm
 from ohrwurm.atomic import write_text
-from ohrwurm.data.archives import cache_folder
 from ohrwurm.errors import TrainingError
+from ohrwurm.folders import cache_folder
 from ohrwurm.training import checkpoints
 from ohrwurm.training.checkpoints import AtomicIO, Checkpoints
 from ohrwurm.training.history import History
