@@ -15,7 +15,7 @@ from ohrwurm.models import registry
 from ohrwurm.models.text_static import StaticTextEncoder
 from ohrwurm.training import rendered
 from ohrwurm.training.runner import run
-from ohrwurm.training.tasks import rendered_text, versions
+from ohrwurm.training.tasks import rendered_text, rendered_versions
 from ohrwurm.training.tasks.distil_text import build_vocabulary
 
 TUNES = Path(registry.__file__).parents[1] / "demo" / "tunes"
@@ -47,8 +47,8 @@ def test_pitch_then_versions(tunes: None, tmp_path: Path) -> None:
     assert registry.load(pitch).profile(torch.zeros(1, 22050)).shape == (1, 12, 10)
 
     small = recipe(
-        tmp_path, "versions.VersionTask", name="small", channels=4, dim=8, kernel_time=20, pitch=str(pitch),
-        renditions=2, seconds=34.0, patch=340, works=3, songs=2,
+        tmp_path, "rendered_versions.RenderedVersionTask", name="small", channels=4, dim=8, kernel_time=20,
+        pitch=str(pitch), renditions=2, seconds=34.0, patch=340, works=3, songs=2,
     )  # fmt: skip
     folder = run(small, out=tmp_path / "versions", cache=tmp_path / "cache", workers=1)
     model = registry.load(folder)
@@ -109,7 +109,7 @@ def test_disturbed_profiles_stay_profiles() -> None:
     profile = np.random.default_rng(0).random((12, 300)).astype(np.float16)
     for seed in range(50):
         draw = np.random.default_rng(seed)
-        changed = versions.crop(versions.disturb(profile, draw), 256, draw)
+        changed = rendered_versions.crop(rendered_versions.disturb(profile, draw), 256, draw)
         assert changed.shape == (12, 256)
         assert changed.min() >= 0
         assert changed.max() <= 1

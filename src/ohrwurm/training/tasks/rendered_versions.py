@@ -1,4 +1,4 @@
-"""Version identification: MOVE on the pitch-class profiles of several renditions of each work.
+"""The house model of version identification: MOVE on the profiles of several renditions of each score.
 
 Batches hold a few works with a few renditions each. The profile of a whole rendition is stretched and disturbed, then
 cropped, as in MOVE and Re-MOVE (Yesiler, Serra, Gómez 2020). True transposition changes nothing for MOVE, which takes
@@ -26,6 +26,7 @@ from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import plan_renditions, render_examples
 from ohrwurm.training.schedules import with_warm_cosine
 from ohrwurm.training.task import Task, generator, rounded
+from ohrwurm.training.version_scores import score, threshold
 
 
 @dataclasses.dataclass
@@ -34,6 +35,11 @@ class Work:
 
     work_id: str
     profiles: list[np.ndarray]
+
+
+def labels_of(works: list[Work]) -> np.ndarray:
+    """The number of its work for each rendition, in the order of the works."""
+    return np.array([i for i, work in enumerate(works) for _ in work.profiles])
 
 
 class ProfileExtractor:
@@ -54,7 +60,7 @@ class ProfileExtractor:
         return {"model": self.model, "_net": None}
 
 
-class VersionTask(Task):
+class RenderedVersionTask(Task):
     """Train MOVE on rendered versions.
 
     Args:
@@ -181,16 +187,10 @@ class VersionTask(Task):
         return torch.cat(made)
 
     def on_validation_epoch_end(self) -> None:
-        found = self.score(self.collected, self.validation_works[: len(self.collected)])
+        works = self.validation_works[: len(self.collected)]
+        found = score(torch.cat(self.collected), labels_of(works))
         self.log(self.monitor, found["MAP"], prog_bar=True)
         self.log("validation/Top-1", found["Top-1"])
-
-    @staticmethod
-    def score(vectors: list[Tensor], works: list[Work]) -> dict[str, float]:
-        """Version identification metrics of all renditions against all, by cosine."""
-        unit = nn.functional.normalize(torch.cat(vectors), dim=-1)
-        labels = np.array([w for w, work in enumerate(works) for _ in work.profiles])
-        return metrics.evaluate((unit @ unit.T).float().numpy(), labels)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
@@ -202,8 +202,8 @@ class VersionTask(Task):
     def report(self) -> dict[str, Any]:
         """Held-out rendered works (other SoundFont, keys, tempi and instruments), with the chance level."""
         works = self._works("test", 3, self.cache, self.workers)
-        found = self.score([self.embed(w.profiles) for w in works], works)
-        labels = np.array([i for i, w in enumerate(works) for _ in w.profiles])
+        labels = labels_of(works)
+        found = score(torch.cat([self.embed(w.profiles) for w in works]), labels)
         return {
             "data": "rendered: held-out works; other SoundFont, keys, tempi and instruments",
             "protocol": "each rendition against all others",
@@ -212,26 +212,12 @@ class VersionTask(Task):
             "chance": rounded(metrics.chance(labels)),
         }
 
-    @torch.inference_mode()
-    def threshold(self) -> float:
-        """Lowest cosine above which nineteen of twenty validation pairs are versions.
-
-        Precision, not F1, because groups are shown unasked: in a collection nearly all pairs are strangers.
-        """
-        vectors = torch.cat([self.embed(w.profiles) for w in self.validation_works])
-        unit = nn.functional.normalize(vectors, dim=-1)
-        labels = torch.tensor([i for i, w in enumerate(self.validation_works) for _ in w.profiles])
-        upper = torch.triu_indices(len(labels), len(labels), 1)
-        cosines = (unit @ unit.T)[upper[0], upper[1]]
-        same = (labels[upper[0]] == labels[upper[1]])[cosines.argsort(descending=True)].float()
-        precision = same.cumsum(0) / torch.arange(1, len(same) + 1)
-        kept = torch.nonzero(precision >= 0.95).flatten()
-        return float(cosines.sort(descending=True).values[kept[-1] if len(kept) else 0])
-
     def export(self, folder: Path) -> None:
         """Write the model folder: the pitch model and MOVE as one encoder of waveforms."""
         settings = self.settings
         pitch = registry.load(settings.pitch)
+        with torch.inference_mode():
+            vectors = torch.cat([self.embed(w.profiles) for w in self.validation_works])
         card = ModelCard(
             name=settings.name,
             architecture="version-encoder",
@@ -240,7 +226,7 @@ class VersionTask(Task):
             hop=settings.window,
             minimum=5.0,
             dim=settings.dim,
-            features={"version_threshold": round(self.threshold(), 3)},
+            features={"version_threshold": round(threshold(vectors, labels_of(self.validation_works)), 3)},
             good_for=("versions",),
             description=settings.description,
             parameters={
