@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -88,6 +89,23 @@ def test_required_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(RecipeError, match=r"task needs task\.words"):
         recipes.resolve(tmp_path / "mine.yaml")
     assert recipes.resolve(tmp_path / "mine.yaml", ["task.words=w", "task.model.b=2"]).task["model"] == {"a": 1, "b": 2}
+
+
+def test_a_task_that_passes_settings_on_takes_those_of_the_task_it_builds_on(tmp_path: Path, monkeypatch) -> None:
+    import tiny
+
+    class Wider(tiny.TinyTask):
+        def __init__(self, factor: int = 2, width: int = 5, **settings: Any) -> None:
+            super().__init__(width=factor * width, **settings)
+
+    monkeypatch.setattr(tiny, "Wider", Wider, raising=False)
+    write(tmp_path, mine="task: {class: tiny.Wider, factor: 3, lr: 1e-1}\ntrainer: {max_epochs: 1}")
+    found = recipes.resolve(tmp_path / "mine.yaml", ["task.batches=2"])
+    chosen = {"factor": 3, "width": 5, "lr": 0.1, "batches": 2, "slow": 0.0}  # its own, its base's, and their defaults
+    assert found.task | chosen == found.task
+    assert found.build().net[0].out_features == 15
+    with pytest.raises(RecipeError, match=r"unknown setting of Wider 'batchs'. Did you mean batches"):
+        recipes.resolve(tmp_path / "mine.yaml", ["task.batchs=2"])
 
 
 def test_unknown_recipe_and_circles_are_reported(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ def _typed(cls: type, settings: Any, section: str, where: str) -> dict[str, Any]
 
     if not isinstance(settings, dict):
         raise RecipeError(f"recipe {where}: section {section} must be a mapping, not {settings!r}")
-    known = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    known = _parameters(cls)
     if section == "task":
         _check_known(settings, ["class", *(p.name for p in known)], f"setting of {cls.__name__}", f"recipe {where}")
     else:
@@ -273,6 +273,20 @@ def _typed(cls: type, settings: Any, section: str, where: str) -> dict[str, Any]
         raise RecipeError(f"recipe {where}: {' '.join(str(error).split())}") from error
     found = parsed[section]
     return dict(found.as_dict()) if hasattr(found, "as_dict") else dict(found or {})
+
+
+def _parameters(cls: type) -> list[inspect.Parameter]:
+    """What `cls` is made with; where its `__init__` passes ``**settings`` on, those of the classes above it, too."""
+    found: dict[str, inspect.Parameter] = {}
+    for kind in cls.__mro__:
+        if "__init__" in vars(kind):
+            own = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+            for parameter in own:
+                if parameter.kind is not parameter.VAR_KEYWORD:
+                    found.setdefault(parameter.name, parameter)
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+                break
+    return list(found.values())
 
 
 def _plain(value: Any) -> Any:
