@@ -91,12 +91,16 @@ def main() -> None:
     )
     print(f"CPU seconds, median of {arguments.repeats}")
     ways: dict[str, Callable[[], Tensor]] = {"plain fp32": lambda: plain(made, clip)[0][arguments.layer]}
+    lowered: dict[str, MusicFM] = {}
     for precision in made.precisions:
-        model = copy.deepcopy(made)
+        model = lowered[precision] = copy.deepcopy(made)
         if precision != "fp32":
             model.lower(precision)
         ways[precision] = lambda model=model: model(clip).frames  # type: ignore[misc]
     report(ways, arguments.repeats, arguments.seconds)
+    print(f"\n{'CPU s of':14}{'mel':>8}{'convolutions':>14}{'Conformer':>11}")
+    for precision, model in lowered.items():
+        print(f"{precision:14}" + "{:8.2f}{:14.2f}{:11.2f}".format(*stages(model, clip)))
 
 
 def clip_of(samples: int) -> Tensor:
@@ -130,6 +134,19 @@ def report(ways: dict[str, Callable[[], Tensor]], repeats: int, seconds: float) 
         frames = functional.cosine_similarity(right[name], reference, dim=-1).min()
         pooled = functional.cosine_similarity(right[name].mean(1), reference.mean(1)).min()
         print(f"{name:14}{took:8.2f}{first / took:9.2f}{seconds / took:13.2f}   {frames:.6f}, {pooled:.6f}")
+
+
+@torch.inference_mode()
+def stages(model: MusicFM, clip: Tensor) -> tuple[float, float, float]:
+    """CPU seconds of each part of one pass."""
+    marks = [time.process_time()]
+    features = model.features(clip)
+    marks.append(time.process_time())
+    tokens = model.conv(features)
+    marks.append(time.process_time())
+    model.conformer(tokens, model.layer)
+    marks.append(time.process_time())
+    return marks[1] - marks[0], marks[2] - marks[1], marks[3] - marks[2]
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def test_layers_outside_of_the_model_are_refused() -> None:
         model.read_out(5)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("samples", [1025, 24000, 50321])
 def test_same_vector_for_any_batch_size(samples: int, precision: str) -> None:
     model = filled("tiny_b", convolution="winograd")
@@ -192,7 +192,7 @@ def test_same_vector_for_any_batch_size(samples: int, precision: str) -> None:
         assert alone.frames.shape == (1, -(-(samples // 240) // 4), 64)
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_lower_precision_agrees_with_float32(precision: str, layer: int) -> None:
     exact, lowered = (filled("tiny_b", convolution="winograd") for _ in range(2))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ohrwurm.errors import ModelError
 from ohrwurm.models.folding import folded, folds
+from ohrwurm.models.int8 import Int8Linear
 
 
 class FeedForward(nn.Module):
@@ -100,7 +101,7 @@ class Layer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        dtype = self.self_attn.linear_q.weight.dtype
+        dtype = self.conv_module.pointwise_conv1.weight.dtype  # of all that is lowered
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x).to(dtype))
         y = self.self_attn_layer_norm(x)
         rotated = rotate(y, self.self_attn.heads, cosine, sine)
@@ -145,11 +146,14 @@ class Conformer(nn.Module):
         self.layers = nn.ModuleList(Layer(dim, heads, ffn, kernel, dropout) for _ in range(depth))
         self.layer_norm = nn.LayerNorm(dim)
 
-    def lower(self, dtype: torch.dtype) -> None:
-        """Compute everything but norms and the sum in `dtype`."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                module.to(dtype)
+    def lower(self, dtype: torch.dtype, int8: bool = False) -> None:
+        """Compute everything but norms and the sum in `dtype`, or where `int8`, linear layers in 8-bit integers."""
+        for module in list(self.modules()):
+            for name, child in module.named_children():
+                if int8 and isinstance(child, nn.Linear):
+                    setattr(module, name, Int8Linear(child))
+                elif isinstance(child, nn.Linear | nn.Conv1d):
+                    child.to(dtype)
 
     def states(self, x: Tensor, upto: int | None = None) -> Iterator[Tensor]:
         """State 0 (the tokens themselves) to state `upto` (default: all), each computed when it is asked for.
