@@ -1,0 +1,99 @@
+"""The audio encoder that a task trains: by card or architecture, from random or given weights, with its own card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ohrwurm.errors import ModelError
+from ohrwurm.models import registry
+from ohrwurm.models.base import AudioEncoder, ModelCard
+from ohrwurm.models.convert import read_weights
+
+
+def base_card(model: str, parameters: Mapping[str, Any]) -> ModelCard:
+    """The card to begin from: that of a model (a name, or a model folder), its parameters updated; or of an
+    architecture, with these parameters alone.
+
+    Raises:
+        ModelError: `model` is none of these.
+
+    >>> base_card("tune", {"width": 4}).parameters, base_card("tune-plus", {"width": 4}).parameters["links"]
+    ({'width': 4}, True)
+    """
+    try:
+        found = registry.card(model)
+    except ModelError:
+        of_architecture = (registry.card(name) for name in registry.names())
+        template = next((card for card in of_architecture if card.architecture == model), None)
+        if template is None:
+            raise
+        return dataclasses.replace(template, name=f"my-{model}", parameters=dict(parameters))
+    return dataclasses.replace(found, parameters={**found.parameters, **parameters})
+
+
+def encoder_to_train(model: str, card: ModelCard, samples: int, weights: str = "") -> AudioEncoder:
+    """The model of `card`, in training mode, its card that of a model of one's own with windows of `samples`.
+
+    Args:
+        model: as `base_card` took it.
+        card: what that gave.
+        samples: of a window.
+        weights: a checkpoint to begin from (published or of one's own), ``own`` for the weights that come with `model`
+            (a model folder, or a bundled one), empty for random ones.
+
+    Raises:
+        ModelError: nothing in it learns, it cannot take `samples`, or the weights do not fit.
+    """
+    window = samples / card.sample_rate
+    if samples != round(card.window * card.sample_rate):
+        card = dataclasses.replace(card, window=window, hop=window, minimum=None)
+    if weights == "own":
+        encoder = registry.load(model, parameters=card.parameters, layer=card.layer)
+    else:
+        encoder = registry.build(card)
+        if weights:
+            if not Path(weights).is_file():
+                raise ModelError(f"no weights at {weights}")
+            read_weights(encoder, Path(weights))
+    if not any(p.requires_grad for p in encoder.parameters()):
+        raise ModelError(f"{card.name}: nothing in it learns; train samplecnn, a TUNe, or another network")
+    with torch.inference_mode():
+        encoded = encoder(torch.zeros(1, samples))  # refuses a length it cannot take, and tells the size of vectors
+    frames = encoded.frames
+    encoder.card = dataclasses.replace(
+        card,
+        dim=encoded.pooled.shape[-1],
+        frame_rate=None if frames is None else frames.shape[1] / window,
+        joint=False,
+        good_for=("sound",),
+        results=(),
+        agreement={},
+        weights={},
+        sha256="",
+        licence="your own",
+        paper=f"After {card.paper}" if card.paper else "",
+        source="ohrwurm train",
+    )
+    return encoder.train()
+
+
+def freeze_unused(module: torch.nn.Module, output: Tensor) -> None:
+    """Take out of training what `output` does not depend on: layers past a read-out, the other half of a joint model.
+
+    Several processes would otherwise wait for its gradients.
+
+    >>> two = torch.nn.ModuleList([torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)])
+    >>> freeze_unused(two, two[0](torch.ones(1)))
+    >>> [p.requires_grad for p in two.parameters()]
+    [True, True, False, False]
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    slopes = torch.autograd.grad(output.sum(), parameters, allow_unused=True)
+    for parameter, slope in zip(parameters, slopes, strict=True):
+        parameter.requires_grad_(slope is not None)
