@@ -104,6 +104,49 @@ def pack(
 
 
 @data.command()
+def statistics(
+    source: Annotated[Path, typer.Argument(metavar="MANIFEST", exists=True, help="A manifest, or a pack at 24 kHz.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write them (JSON, as published for MusicFM).")],
+    split: Annotated[str | None, typer.Option(help="Of these tracks alone: train, validation or test.")] = None,
+    tracks: Annotated[int | None, typer.Option(min=1, help="At most so many tracks, a fixed sample.")] = None,
+    n_mels: Annotated[int, typer.Option("--mels", min=1, help="Mel bands.")] = 128,
+    workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 1,
+    cache: Annotated[Path | None, typer.Option(help="Folder where what is measured is kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Mean and deviation of a corpus' mel decibels, by which MusicFM normalises. Killed, the same command goes on.
+
+    Example: ohrwurm data statistics music.csv --out my_stats.json
+    """
+    from ohrwurm.audio.statistics import write_statistics
+    from ohrwurm.data.recordings import open_recordings
+    from ohrwurm.data.statistics import sample_of
+    from ohrwurm.folders import cache_folder
+    from ohrwurm.models.musicfm import FEATURE, SAMPLE_RATE
+    from ohrwurm.training.statistics import mel_statistics
+
+    recordings = open_recordings(source, SAMPLE_RATE, split)
+    rows = sample_of(recordings.tracks, range(len(recordings.tracks)), tracks)
+    with progress_bar("Measuring", as_json) as progress:
+        found = mel_statistics(
+            recordings, rows, cache or cache_folder(), n_mels=n_mels, workers=workers, progress=progress
+        )
+    write_statistics(out, {FEATURE: found.moments})
+    failed = [*recordings.failed, *found.failed]
+    if as_json:
+        figures = {"mean": found.moments.mean, "std": found.moments.std, "hours": found.hours, "failed": failed}
+        typer.echo(json.dumps({"statistics": str(out), **figures}))
+    else:
+        typer.echo(
+            f"mean {found.moments.mean:.4f} dB, deviation {found.moments.std:.4f} dB of {found.hours:.2f} h: {out}"
+        )
+        for path, reason in failed[:20]:
+            typer.echo(f"  {path}: {reason}", err=True)
+    if failed:
+        raise typer.Exit(3)
+
+
+@data.command()
 def describe(
     manifest: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet manifest.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
