@@ -92,3 +92,19 @@ def test_training_moves_the_statistics_as_the_published_code() -> None:
     assert len(after) == 9
     for key, expected in after.items():
         np.testing.assert_allclose(state[key], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mixed_precision_stays_near_and_every_weight_gets_its_gradient(training: bool) -> None:
+    torch.manual_seed(0)
+    model = MusicFM({"mean": 0.0, "std": 20.0}, channels=64, dim=32, depth=2, heads=2, ffn=64, codes=16, dropout=0.0)
+    model.train(training)
+    features = model.features(0.1 * torch.randn(2, 24000))
+    with torch.set_grad_enabled(training):
+        exact = model.logits(features)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model.logits(features)
+    assert 0 < (mixed - exact).norm() / exact.norm() < 0.05
+    if training:
+        mixed.square().sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -1,11 +1,12 @@
 """Spectrogram → tokens: MusicFM's two residual blocks, each of which halves frequency and time, and a linear layer.
 
-In eval mode batch norms are folded, the two convolutions that see the same input are one, and on a CPU the stride-1
-convolutions, two thirds of all multiplications of the model, go by `ohrwurm.models.tiled_convolution`.
+In eval mode batch norms are folded, the two convolutions that see the same input are one, and on a CPU all but the
+first of them, two thirds of all multiplications of the model, go by `ohrwurm.models.tiled_convolution`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from ohrwurm.errors import ModelError
 from ohrwurm.models.folding import Derived, folded, folds, tensors_of
-from ohrwurm.models.tiled_convolution import point_weight, rectified_residual
+from ohrwurm.models.tiled_convolution import convolution, point_weight, rectified_residual
 
 Convolution = Literal["auto", "direct", "winograd"]
 WINOGRAD_FROM = 64  # channels from which it is faster
@@ -24,9 +25,9 @@ WINOGRAD_FROM = 64  # channels from which it is faster
 class _Packed:
     """A residual block's weights for inference: the convolution of its input, and that of the main branch."""
 
-    first: Tensor  # (2 C, C in, 3, 3): main branch, shortcut
+    first: Tensor  # (2 C, C in, 3, 3): main branch, shortcut; or (81, C in, 2 C) for Winograd's algorithm
     first_bias: Tensor  # (2 C,); the shortcut's half carries the second convolution's bias too
-    second: Tensor  # (C, C, 3, 3), or (36, C, C) for Winograd's algorithm
+    second: Tensor  # (C, C, 3, 3), or (36, C, C)
 
 
 class ResidualBlock(nn.Module):
@@ -44,7 +45,8 @@ class ResidualBlock(nn.Module):
         self._packed: Derived[_Packed] = Derived()
 
     def forward(self, x: Tensor) -> Tensor:
-        if folds(self) or x.dtype != self.conv1.weight.dtype:
+        mixed = torch.is_autocast_enabled(x.device.type)  # then each layer chooses its type, and gradients may be due
+        if not mixed and (folds(self) or x.dtype != self.conv1.weight.dtype):
             return self._infer(x)
         out = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
         return torch.relu(out + self.bn3(self.conv3(x)))
@@ -52,26 +54,35 @@ class ResidualBlock(nn.Module):
     def _infer(self, x: Tensor) -> Tensor:
         """What the layers compute in eval mode, in the type of `x`."""
         packed = self._packed.of(tensors_of(self), lambda: self._pack(x.dtype))
-        y = nn.functional.conv2d(x, packed.first, packed.first_bias, stride=2, padding=1)
+        if packed.first.ndim == 3:
+            y = _each(lambda item: convolution(item, packed.first, packed.first_bias, stride=2), x)
+        else:
+            y = nn.functional.conv2d(x, packed.first, packed.first_bias, stride=2, padding=1)
         main, shortcut = y.chunk(2, dim=1)  # each (B, C, F / 2, T / 2)
         if packed.second.ndim == 3:
-            items = zip(main.permute(0, 2, 3, 1), shortcut.permute(0, 2, 3, 1), strict=True)
-            out = [rectified_residual(item, packed.second, beside) for item, beside in items]
-            return (out[0][None] if len(out) == 1 else torch.stack(out)).permute(0, 3, 1, 2)
+            return _each(lambda item, beside: rectified_residual(item, packed.second, beside), main, shortcut)
         return torch.relu_(nn.functional.conv2d(main.relu_(), packed.second, padding=1).add_(shortcut))
 
     def _pack(self, dtype: torch.dtype) -> _Packed:
         (main, main_bias), (second, second_bias), (skip, skip_bias) = (
             folded(conv, bn) for conv, bn in ((self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3))
         )
-        winograd = self.convolution == "winograd" or (
-            self.convolution == "auto" and second.device.type == "cpu" and len(second) >= WINOGRAD_FROM
-        )
-        return _Packed(
-            torch.cat([main, skip]).to(dtype, memory_format=torch.channels_last),
-            torch.cat([main_bias, skip_bias + second_bias]).to(dtype),
-            point_weight(second, dtype) if winograd else second.to(dtype, memory_format=torch.channels_last),
-        )
+        first, first_bias = torch.cat([main, skip]), torch.cat([main_bias, skip_bias + second_bias]).to(dtype)
+
+        def ready(weight: Tensor, stride: int) -> Tensor:
+            channels = weight.shape[1]
+            many = weight.device.type == "cpu" and channels >= WINOGRAD_FROM
+            if self.convolution == "direct" or channels == 1 or (self.convolution == "auto" and not many):
+                return weight.to(dtype, memory_format=torch.channels_last)
+            return point_weight(weight, dtype, stride)
+
+        return _Packed(ready(first, 2), first_bias, ready(second, 1))
+
+
+def _each(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """`function` of the items of `(B, C, F, T)`, given to it and taken from it with the channels last."""
+    out = [function(*items) for items in zip(*(batch.permute(0, 2, 3, 1) for batch in batches), strict=True)]
+    return (out[0][None] if len(out) == 1 else torch.stack(out)).permute(0, 3, 1, 2)
 
 
 class ConvSubsampling(nn.Module):
@@ -81,7 +92,7 @@ class ConvSubsampling(nn.Module):
         bands: frequency bands of the spectrogram.
         channels: of the convolutions.
         dim: of the tokens.
-        convolution: how the stride-1 convolutions are computed in eval mode: "direct", "winograd" (the same numbers,
+        convolution: how the convolutions are computed in eval mode: "direct", "winograd" (the same numbers,
             rounded differently), or "auto", whichever is faster.
 
     >>> ConvSubsampling(bands=16, channels=4, dim=8)(torch.randn(2, 16, 201)).shape
