@@ -17,7 +17,7 @@ from ohrwurm.errors import ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.musicfm import MusicFM, read_statistics
 from ohrwurm.models.quantizer import RandomProjectionQuantizer, stack_frames
-from ohrwurm.models.tiled_convolution import point_weight, rectified_residual
+from ohrwurm.models.tiled_convolution import convolution, point_weight, rectified_residual
 
 HIDDEN = [("tiny_a", "tiny_a_hidden", 1002), ("tiny_a", "tiny_a_hidden_odd", 1003), ("tiny_b", "tiny_b_hidden", 1006)]
 SMALL: dict[str, Any] = {"channels": 8, "dim": 32, "depth": 4, "heads": 2, "ffn": 64}
@@ -45,11 +45,11 @@ def test_mel_matches_the_published_front_end(case: str, batch: int, silence: tup
         assert model.mel(waveform).min() == -100.0
 
 
-@pytest.mark.parametrize("convolution", ["direct", "winograd"])
+@pytest.mark.parametrize("way", ["direct", "winograd"])
 @pytest.mark.parametrize("size, file, seed", HIDDEN, ids=[file for _, file, _ in HIDDEN])
-def test_states_and_logits_match_the_published_code(size: str, file: str, seed: int, convolution: str) -> None:
+def test_states_and_logits_match_the_published_code(size: str, file: str, seed: int, way: str) -> None:
     golden = GOLDEN[file]
-    model = filled(size, convolution=convolution)
+    model = filled(size, convolution=way)
     seen = {name: _record(module) for name, module in _parts(model).items()}
     blocks = [_record(block) for block in model.conv.conv]
     features = model.features(audio(seed, golden, int(golden["batch"])))
@@ -213,11 +213,31 @@ def test_lower_precision_agrees_with_float32(precision: str, layer: int) -> None
     assert lowered.logits(features).dtype == torch.float32
 
 
-@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 9), (13, 2), (32, 70)])
-@pytest.mark.parametrize("dtype, limit", [(torch.float32, 3e-6), (torch.bfloat16, 0.03)])
-def test_tiled_convolution_is_the_direct_one(size: tuple[int, int], dtype: torch.dtype, limit: float) -> None:
+PLANES = [(1, 1), (4, 4), (5, 9), (13, 2), (32, 70)]
+TYPES = [(torch.float32, 3e-6), (torch.bfloat16, 0.03)]
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("dtype, limit", TYPES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_tiled_convolution_is_the_direct_one(
+    plane: tuple[int, int], dtype: torch.dtype, limit: float, stride: int
+) -> None:
     generator = torch.Generator().manual_seed(2)
-    x, shortcut = torch.randn(*size, 24, generator=generator), torch.randn(*size, 40, generator=generator)
+    x, bias = torch.randn(*plane, 24, generator=generator), torch.randn(40, generator=generator)
+    kernels = torch.randn(40, 24, 3, 3, generator=generator) / 15
+    found = convolution(x.to(dtype), point_weight(kernels, dtype, stride), bias.to(dtype), stride)
+    direct = nn.functional.conv2d(
+        x.permute(2, 0, 1).double(), kernels.double(), bias.double(), stride=stride, padding=1
+    )
+    assert _relative(found.double(), direct.permute(1, 2, 0).numpy()) < limit
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("dtype, limit", TYPES)
+def test_tiled_residual_is_the_direct_one(plane: tuple[int, int], dtype: torch.dtype, limit: float) -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, shortcut = torch.randn(*plane, 24, generator=generator), torch.randn(*plane, 40, generator=generator)
     kernels = torch.randn(40, 24, 3, 3, generator=generator) / 15
     found = rectified_residual(x.to(dtype), point_weight(kernels, dtype), shortcut.to(dtype))
     direct = nn.functional.conv2d(x.relu().permute(2, 0, 1).double(), kernels.double(), padding=1).permute(1, 2, 0)
