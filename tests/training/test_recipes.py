@@ -52,6 +52,10 @@ def test_overrides_are_typed(recipe: Path, override: str, key: str, value: objec
     assert type(found) is type(value)
 
 
+def test_precision_may_be_written_as_a_number(recipe: Path) -> None:
+    assert recipes.resolve(recipe, ["trainer.precision=64"]).trainer.precision == "64"
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -176,7 +176,10 @@ def resolve(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     task_class = _task_class(str(settings["class"]))
     settings = {k: v for k, v in settings.items() if k != "class"}
     task = _typed(task_class, settings, "task", str(name))
-    trainer = TrainerSettings(**_typed(TrainerSettings, composed.get("trainer") or {}, "trainer", str(name)))
+    limits = composed.get("trainer") or {}
+    if isinstance(limits, dict) and isinstance(limits.get("precision"), int):
+        limits = {**limits, "precision": str(limits["precision"])}  # YAML reads precision=32 as a number
+    trainer = TrainerSettings(**_typed(TrainerSettings, limits, "trainer", str(name)))
     if trainer.max_epochs is None and trainer.max_steps is None and trainer.max_minutes is None:
         raise RecipeError(f"recipe {name}: no limit; set trainer.max_epochs, trainer.max_steps or trainer.max_minutes")
     positive = ("max_epochs", "max_steps", "max_minutes", "accumulate", "validate_every", "save_every_minutes", "clip",
