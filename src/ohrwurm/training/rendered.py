@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ohrwurm.atomic import replacing
+from ohrwurm.atomic import replacing, write_text
 from ohrwurm.data.arrange import suitable_styles
 from ohrwurm.data.render import Failure, RenderSpec, Rendition, render_many
 from ohrwurm.data.score import Score
 from ohrwurm.data.scores import read_scores
+from ohrwurm.data.version_features import IDENTITY
 from ohrwurm.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,8 @@ def render_examples(
     fingerprint = hashlib.sha256(json.dumps([identity, common]).encode()).hexdigest()[:12]
     folder = folder.with_name(f"{folder.name}-{fingerprint}")
     folder.mkdir(parents=True, exist_ok=True)
+    if identity:  # for those who use the folder as data: `ohrwurm.data.version_features`
+        write_text(folder / IDENTITY, json.dumps({"identity": identity}))
     missing = [s for s in plan if not _file(folder, s.seed).is_file()]
     if missing:
         log.info("rendering %d of %d examples into %s", len(missing), len(plan), folder)
