@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import numpy as np
 import torch
@@ -23,6 +24,14 @@ def test_workers_change_who_makes_a_batch_not_what_is_in_it() -> None:
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(alone, helped, strict=True))
     assert {process for _, process in alone} == {os.getpid()}
     assert os.getpid() not in {process for _, process in helped}
+
+
+def test_signal_to_all_processes_of_a_run_leaves_the_workers_working() -> None:
+    batches = iter(Batches([[i] for i in range(12)], make, workers=1))
+    _, worker = next(batches)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(worker, number)
+    assert [process for _, process in batches] == [worker] * 11
 
 
 def test_batches_before_a_position_are_not_made() -> None:

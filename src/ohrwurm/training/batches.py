@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -46,7 +47,17 @@ class Batches:
         made = _Made(self)
         if self.workers == 0 or len(numbers) < 2:
             return map(made.__getitem__, numbers)
-        return iter(DataLoader(made, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers))))
+        workers = min(self.workers, len(numbers))
+        loader = DataLoader(
+            made, batch_size=None, sampler=numbers, num_workers=workers, worker_init_fn=_leave_signals_to_the_parent
+        )
+        return iter(loader)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Batch systems and Ctrl-C signal all processes of a run. It still needs its batches until it has saved."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Made(Dataset):
