@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.metrics.curves import average_precision
 
 CLASSES = 12
 
@@ -39,23 +40,6 @@ def validate(truth: ArrayLike, estimate: ArrayLike) -> tuple[NDArray[np.bool_], 
     return t.astype(bool), e
 
 
-def average_precision(truth: ArrayLike, estimate: ArrayLike) -> float:
-    """Area under the precision-recall curve as a sum of steps; equal scores form one step. NaN without a true cell.
-
-    >>> average_precision([True, False, True], [0.9, 0.8, 0.7])
-    0.8333333333333333
-    """
-    t, e = np.ravel(np.asarray(truth, bool)), np.ravel(np.asarray(estimate))
-    positives = int(t.sum())
-    if positives == 0:
-        return float("nan")
-    order = np.argsort(-e, kind="stable")
-    t, e = t[order], e[order]
-    ends = np.append(np.flatnonzero(e[1:] != e[:-1]), len(e) - 1)  # last cell of each run of equal scores
-    hits = np.cumsum(t)[ends]
-    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / positives)
-
-
 def evaluate(truth: ArrayLike, estimate: ArrayLike, threshold: float = 0.5) -> dict[str, float]:
     """All metrics; NaN where nothing was there to be measured (no frame, no true cell, no estimated cell).
 
@@ -65,13 +49,13 @@ def evaluate(truth: ArrayLike, estimate: ArrayLike, threshold: float = 0.5) -> d
     t, e = validate(truth, estimate)
     found = e > threshold
     hits, estimated, true = int((found & t).sum()), int(found.sum()), int(t.sum())
-    classes = [average_precision(t[:, c], e[:, c]) for c in range(CLASSES) if t[:, c].any()]
+    classes = average_precision(t, e)[t.any(0)]
     return {
         "precision": _ratio(hits, estimated),
         "recall": _ratio(hits, true),
         "F1": _ratio(2 * hits, estimated + true),
-        "AP": average_precision(t, e),
-        "AP (mean of classes)": float(np.mean(classes)) if classes else float("nan"),
+        "AP": float(average_precision(t.reshape(-1, 1), e.reshape(-1, 1))[0]),
+        "AP (mean of classes)": float(np.mean(classes)) if len(classes) else float("nan"),
     }
 
 
