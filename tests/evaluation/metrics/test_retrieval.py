@@ -21,6 +21,70 @@ def test_equals_published_caption_retrieval(golden) -> None:
     assert found["MedR"] == float(g["medRank"]) + 1
 
 
+def test_legacy_equals_published_jackknifed_median(golden) -> None:
+    g = golden("ttmr_muscall/ttmr_metrics_caption")
+    found = retrieval.evaluate(g["similarity"], np.eye(int(g["n"]), dtype=bool), legacy="ttmr")
+    published = {**{f"R@{k}": g[f"R_at_{k}"] for k in (1, 5, 10)}, "mAP@10": g["mAP_at_10"], "MedR": g["medRank"]}
+    assert found == pytest.approx({name: float(v) for name, v in published.items()}, abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 10, 31])
+def test_jackknifed_median_is_its_definition(count: int) -> None:
+    ranks = np.random.default_rng(count).integers(9, size=count)
+    plain = float(np.median(ranks))
+    if count > 1:
+        others = [np.median(np.delete(ranks, i)) for i in range(count)]
+        plain = count * plain - (count - 1) * float(np.mean(others))
+    assert retrieval.jackknifed_median(ranks) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(
+    ("of", "direction"), [("validation_text_to_audio", "text to audio"), ("test_as_published", "audio to text")]
+)
+def test_legacy_equals_published_in_both_directions(golden, golden_fill, of: str, direction: str) -> None:
+    g, fill = golden("ttmr_muscall/muscall_metrics_retrieval"), golden_fill("ttmr_muscall")
+    shape = int(g["n"]), 512
+    audio = fill.normal(int(g["seeds"][0]), shape)
+    text = np.float32(0.06) * audio + fill.normal(int(g["seeds"][1]), shape)
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (text, audio)]
+    found = retrieval.directions(unit[0] @ unit[1].T, np.eye(shape[0], dtype=bool), legacy="muscall")[direction]
+    published = {**{f"R@{k}": float(g[f"{of}_R{k}"]) for k in (1, 5, 10)}, "MedR": float(g[f"{of}_MedR"])}
+    assert found == published
+    assert retrieval.evaluate(g[f"{of}_sim"], np.eye(shape[0], dtype=bool), legacy="muscall") == published
+
+
+def test_published_ranking_by_tag_overlap_is_one_of_many(golden, golden_fill) -> None:
+    """TTMR's classifier ranks by counts of tags, with most tracks tied, in whatever order a sort left them."""
+    g, tags = golden("ttmr_muscall/ttmr_metrics_overlap"), golden("ttmr_muscall/ttmr_metrics_tags")
+    tracks = [int(name.removeprefix("id")) for name in g["caption_track"]]
+    asked = [[int(tag.removeprefix("tag")) for tag in caption.split(", ")] for caption in g["captions"]]
+    counts = np.array([tags["best_decisions"][tracks][:, query].sum(1) for query in asked])
+    column = {track: i for i, track in enumerate(tracks)}
+    for row, order in zip(counts, g["ranking"], strict=True):
+        assert (np.diff(row[[column[i] for i in order]]) <= 0).all()
+    same = np.eye(len(tracks), dtype=bool)
+    least, most = (retrieval.evaluate(counts + sign * same / 2, same) for sign in (-1, 1))
+    expected = retrieval.evaluate(counts, same)
+    for k in (1, 5, 10):
+        assert least[f"R@{k}"] <= float(g[f"R_at_{k}"]) <= most[f"R@{k}"]
+        assert least[f"R@{k}"] < expected[f"R@{k}"] < most[f"R@{k}"]
+
+
+def test_legacy_is_refused_where_the_paper_does_not_define_it() -> None:
+    with pytest.raises(DataError, match="query 1 has 2"):
+        retrieval.evaluate(np.zeros((2, 3)), [[1, 0, 0], [0, 1, 1]], legacy="ttmr")
+    with pytest.raises(ValueError, match="muscall"):
+        retrieval.evaluate(np.zeros((1, 1)), [[1]], legacy="clip")  # type: ignore[arg-type]
+
+
+def test_cut_offs_of_ones_own() -> None:
+    found = retrieval.evaluate([[0.9, 0.5, 0.1]], [[False, True, True]], ks=(2,), depths=(1, 3))
+    assert found["R@2"] == 1.0
+    assert found["mAP@1"] == 0.0
+    assert found["mAP@3"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert "R@10" not in found
+
+
 def test_does_not_depend_on_the_order_of_queries_or_items() -> None:
     rng = np.random.default_rng(0)
     scores, relevant = rng.integers(4, size=(15, 25)).astype(float), rng.random((15, 25)) < 0.2

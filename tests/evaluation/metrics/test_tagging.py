@@ -80,8 +80,7 @@ def test_equals_scikit_learn_on_any_scores_with_ties(levels, seed: int) -> None:
             assert str(i) in empty["labels without positives"]
             continue
         assert each["PR-AUC"][i] == pytest.approx(average_precision_score(t, s))
-        precision, recall, candidates = precision_recall_curve(t, s)
-        best = max(f1_score(t, s >= c) for c in candidates)
+        best = max(f1_score(t, s >= c) for c in precision_recall_curve(t, s)[2])
         assert f1_score(t, s >= thresholds[i]) == pytest.approx(best)
         if t.all():
             assert math.isnan(each["ROC-AUC"][i])

@@ -13,12 +13,25 @@ from ohrwurm.evaluation.metrics import versions
 CASES = [(c, d) for c in "ab" for d in ("euc", "cos", "pear")]
 
 
+PRINTED = ("MAP", "MRR", "MR1", "Top-1", "Top-10")
+
+
+@pytest.mark.parametrize("depth", [None, 10])
 @pytest.mark.parametrize(("case", "distance"), CASES)
-def test_legacy_equals_published(golden, case: str, distance: str) -> None:
+def test_legacy_equals_published(golden, case: str, distance: str, depth: int | None) -> None:
     g = golden("remove/metrics")
-    found = versions.evaluate(-g[f"{case}_{distance}_dist"], g[f"{case}_labels"], legacy=True)
-    published = dict(zip(("MAP", "MRR", "MR1", "Top-1", "Top-10"), g[f"{case}_{distance}_metrics"], strict=True))
-    assert found == pytest.approx(published, rel=2e-6)  # the published ones are sums in float32
+    found = versions.evaluate(-g[f"{case}_{distance}_dist"], g[f"{case}_labels"], legacy=True, depth=depth)
+    published = g[f"{case}_{distance}_metrics" + ("_k10" if depth else "")]
+    # the published ones are sums in float32
+    assert [found[name] for name in PRINTED] == pytest.approx(published.tolist(), rel=2e-6)
+
+
+def test_top_10_counts_queries_or_versions() -> None:
+    labels = np.repeat(np.arange(6), 3)
+    same = (labels[:, None] == labels[None]).astype(float)
+    found = versions.evaluate(same, labels, legacy=True)
+    assert (found["Top-1"], found["Top-10"], found["Top-10 (queries)"]) == (18, 36, 18)
+    assert versions.evaluate(same, labels, legacy=True, depth=1)["Top-10"] == 18
 
 
 @pytest.mark.parametrize(("case", "distance"), CASES)
@@ -85,3 +98,23 @@ def test_wrong_input_is_refused() -> None:
         versions.evaluate(np.zeros((3, 3)), ["a", "b"])
     with pytest.raises(DataError, match="NaN"):
         versions.evaluate(np.full((2, 2), np.nan), ["a", "a"])
+    with pytest.raises(DataError, match="references"):
+        versions.evaluate(np.zeros((2, 3)), ["a", "b"], references=["a", "b"])
+    with pytest.raises(ValueError, match="depth"):
+        versions.evaluate(np.eye(2), ["a", "a"], depth=10)
+
+
+def test_other_recordings_may_be_searched() -> None:
+    rng = np.random.default_rng(0)
+    similarity, labels = rng.integers(4, size=(20, 20)).astype(float), rng.integers(6, size=20)
+    rows, columns = np.arange(8), np.arange(8, 20)  # the queries are not among what is searched
+    searched = versions.evaluate(similarity[rows][:, columns], labels[rows], labels[columns])
+    apart = similarity.copy()
+    apart[:, rows] = -9.0  # the same, as a square in which the other queries come last and belong to no work
+    works = np.where(np.arange(20) < 8, -1 - np.arange(20), labels)
+    each = [versions.per_query(apart, np.where(np.arange(20) == i, labels, works)) for i in rows]
+    for name, value in searched.items():
+        assert value == pytest.approx(np.nanmean([e[name][i] for i, e in zip(rows, each, strict=True)]))
+    assert versions.evaluate(np.ones((8, 12)), labels[rows], labels[columns]) == pytest.approx(
+        versions.chance(labels[rows], labels[columns])
+    )

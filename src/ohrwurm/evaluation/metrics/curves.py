@@ -42,7 +42,7 @@ def sweep(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Sweep:
     closes[:-1] = s[1:] != s[:-1]
     place = np.where(closes, np.arange(len(t))[:, None], len(t))
     last = np.minimum.accumulate(place[::-1], axis=0)[::-1]
-    hits = np.take_along_axis(np.cumsum(t, axis=0), last, 0) if len(t) else np.zeros(t.shape, np.int64)
+    hits = np.take_along_axis(np.cumsum(t, axis=0, dtype=np.int64), last, 0)
     return Sweep(t, s, last + 1, hits)
 
 

@@ -7,6 +7,7 @@ Conventions
 -----------
 `similarity` is `(n, n)`, rows are queries, higher is nearer (give distances negated); `labels` `(n,)` name the work of
 each recording. A recording never finds itself. Recordings without a version are searched through but ask nothing.
+With `references`, other recordings are searched, as on the YouTube covers: `similarity` is then `(n, references)`.
 Tied items count as in expectation over their orders (see `ranking`).
 
 Metrics
@@ -17,10 +18,13 @@ Metrics
 
 ``legacy=True`` gives MAP, MR1, MRR, Top-1 and Top-10 as MOVE, Re-MOVE and their successors print them: a query without
 versions counts as found at rank 1 in MR1 and MRR, Top-1 is a number of queries, Top-10 the total number of versions
-found among the first ten.
+found among the first ten (``Top-10 (queries)``, which they do not print, is the number of queries that find any). With
+a `depth`, only the first so many places are looked at, and a query that finds nothing there counts as rank 1 too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,51 +35,81 @@ from ohrwurm.evaluation.metrics.ranking import Standing, chance_standing, standi
 KS = (1, 10)
 
 
-def validate(similarity: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """The similarities as an array, the labels as numbers 0, 1, ...
+def validate(
+    similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None = None
+) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
+    """The similarities as an array; the works of the queries and of the searched recordings as numbers 0, 1, ...
 
     Raises:
-        DataError: not a square matrix with a label for each row, or a similarity that is not finite.
+        DataError: not a matrix with a label for each row and column, or a similarity that is not finite.
     """
     s, names = np.asarray(similarity), np.asarray(labels)
-    if s.ndim != 2 or s.shape[0] != s.shape[1] or names.shape != s.shape[:1]:
-        raise DataError(f"similarities (n, n) and labels (n,) are needed, not {s.shape} and {names.shape}")
+    searched = names if references is None else np.asarray(references)
+    if names.ndim != 1 or searched.ndim != 1 or s.shape != (len(names), len(searched)):
+        raise DataError(
+            "similarities (n, n) and labels (n,), or similarities (n, references) and labels of both, are needed, "
+            f"not {s.shape}, {names.shape}" + ("" if references is None else f" and {searched.shape}")
+        )
     if not np.isfinite(s).all():
         raise DataError("similarities hold NaN or infinite values; check for silent recordings or zero vectors")
-    return s, np.unique(names, return_inverse=True)[1].reshape(-1)
+    works = np.unique(np.concatenate([names, searched]), return_inverse=True)[1].reshape(-1)
+    return s, works[: len(names)], works[len(names) :]
 
 
-def per_query(similarity: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[np.floating]]:
+def per_query(
+    similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None = None
+) -> dict[str, NDArray[np.floating]]:
     """Each query's figures, arrays `(n,)`, NaN for a recording without versions; for confidence intervals."""
-    return _figures(_standing(*validate(similarity, labels)))
+    return _figures(_standing(similarity, labels, references, KS))
 
 
-def evaluate(similarity: ArrayLike, labels: ArrayLike, *, legacy: bool = False) -> dict[str, float]:
+def evaluate(
+    similarity: ArrayLike,
+    labels: ArrayLike,
+    references: ArrayLike | None = None,
+    *,
+    legacy: bool = False,
+    depth: int | None = None,
+) -> dict[str, float]:
     """All metrics; NaN if no recording has a version.
+
+    Args:
+        references: works of the searched recordings, if they are others than those that ask.
+        legacy: print as MOVE does.
+        depth: with `legacy`, look no further than this place.
 
     >>> evaluate([[1.0, 0.9, 0.2], [0.9, 1.0, 0.3], [0.2, 0.3, 1.0]], ["a", "a", "b"])["MAP"]
     1.0
+    >>> evaluate([[0.1, 0.9]], ["a"], references=["b", "a"])["MR1"]
+    1.0
     """
-    found = _standing(*validate(similarity, labels))
+    if depth is not None and (not legacy or depth < 1):
+        raise ValueError(f"depth goes with legacy=True and is at least 1, not {depth}")
+    found = _standing(similarity, labels, references, KS if depth is None else sorted({*KS, depth}))
     if legacy:
-        return _legacy(found)
+        return _legacy(found, depth)
     return {name: _mean(values) for name, values in _figures(found).items()}
 
 
-def chance(labels: ArrayLike) -> dict[str, float]:
+def chance(labels: ArrayLike, references: ArrayLike | None = None) -> dict[str, float]:
     """Expected metrics of a random ranking of a collection with these works, in closed form.
 
     >>> round(chance(["a", "a", "b", "b"])["Top-1"], 4)
     0.3333
     """
-    _, works, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    versions = counts[works.reshape(-1)] - 1
-    found = chance_standing([len(versions) - 1] * len(versions), versions.tolist(), KS)
+    names = np.asarray(labels)
+    searched = names if references is None else np.asarray(references)
+    works, counts = np.unique(searched, return_counts=True)
+    of = dict(zip(works.tolist(), counts.tolist(), strict=True))
+    own = 1 if references is None else 0  # a recording never finds itself
+    versions = [of.get(name, 0) - own for name in names.tolist()]
+    found = chance_standing([len(searched) - own] * len(names), versions, KS)
     return {name: _mean(values) for name, values in _figures(found).items()}
 
 
-def _standing(similarity: NDArray[np.floating], works: NDArray[np.int64]) -> Standing:
-    return standing(similarity, lambda rows: works[rows, None] == works[None], KS, exclude_self=True)
+def _standing(similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None, ks: Sequence[int]) -> Standing:
+    scores, works, searched = validate(similarity, labels, references)
+    return standing(scores, lambda rows: works[rows, None] == searched[None], ks, exclude_self=references is None)
 
 
 def _figures(found: Standing) -> dict[str, NDArray[np.floating]]:
@@ -89,14 +123,20 @@ def _figures(found: Standing) -> dict[str, NDArray[np.floating]]:
     }
 
 
-def _legacy(found: Standing) -> dict[str, float]:
-    alone = found.relevant == 0
+def _legacy(found: Standing, depth: int | None) -> dict[str, float]:
+    precision, alone, ten = found.average_precision, found.relevant == 0, 10
+    if depth is not None:
+        # Published: what lies beyond the depth is not counted as a hit, but still as a version to be found.
+        reachable = np.minimum(found.relevant, depth) / np.maximum(found.relevant, 1)
+        precision = found.average_precision_at[depth] * reachable
+        alone, ten = alone | (found.first >= depth), min(10, depth)
     return {
-        "MAP": _mean(found.average_precision),
+        "MAP": _mean(precision),
         "MR1": _mean(np.where(alone, 1.0, found.first + 1)),
         "MRR": _mean(np.where(alone, 1.0, found.reciprocal)),
         "Top-1": float(np.nansum(found.any_at[1])),
-        "Top-10": float(np.nansum(found.count_at[10])),
+        "Top-10": float(np.nansum(found.count_at[ten])),
+        "Top-10 (queries)": float(np.nansum(found.any_at[ten])),
     }
 
 
