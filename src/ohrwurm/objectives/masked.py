@@ -65,8 +65,9 @@ def hide_blocks(
     block: int,
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
+    level: float = NOISE_LEVEL,
 ) -> Tensor:
-    """The waveform with white noise of deviation 0.1 in place of its hidden blocks.
+    """The waveform with white noise in place of its hidden blocks.
 
     Args:
         waveform: `(B, samples)`; stays as it is.
@@ -74,6 +75,7 @@ def hide_blocks(
         block: samples of a block.
         noise: standard normal numbers, one a hidden sample, item after item; drawn if not given.
         generator: to draw them from; on the CPU.
+        level: deviation of the noise.
 
     >>> hide_blocks(torch.ones(1, 5), torch.tensor([[False, True]]), 2, noise=torch.tensor([3.0, -1.0]))
     tensor([[ 1.0000,  1.0000,  0.3000, -0.1000,  1.0000]])
@@ -83,7 +85,7 @@ def hide_blocks(
     )
     if noise is None:
         noise = torch.randn(int(blocks.sum()) * block, generator=generator)
-    return waveform.masked_scatter(hidden, (NOISE_LEVEL * noise).to(waveform))
+    return waveform.masked_scatter(hidden, (level * noise).to(waveform))
 
 
 def hide_frames(features: Tensor, masked: Tensor, noise: Tensor) -> Tensor:

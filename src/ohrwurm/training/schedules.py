@@ -57,3 +57,23 @@ def cycling_cosine(step: int, period: int) -> float:
     (1.0, 0.0, 1.0)
     """
     return 0.5 * (1.0 + float(np.cos(np.pi * step / period)))
+
+
+def warm_up(step: int, steps: int) -> float:
+    """Learning-rate factor of the step after so many: linear up to 1 in the last of `steps` warm-up steps, then 1.
+
+    >>> [warm_up(step, 4) for step in (0, 1, 3, 9)]
+    [0.25, 0.5, 1.0, 1.0]
+    """
+    return min(1.0, (step + 1) / max(1, steps))
+
+
+def inverse_square_root(step: int, steps: int) -> float:
+    """Learning-rate factor of the step after so many: linear warm-up, then 1 / sqrt(step), whatever limits the run.
+
+    Source: the schedule of Vaswani et al. 2017 ("Noam"), its peak at 1.
+
+    >>> [inverse_square_root(step, 4) for step in (0, 3, 15)]
+    [0.25, 1.0, 0.5]
+    """
+    return min(warm_up(step, steps), float(np.sqrt(max(1, steps) / (step + 1))))
