@@ -72,9 +72,9 @@ def measure(music: Path, workers: int, models: list[str] | None) -> dict[str, An
     """Index `music` with the cores this process was given."""
     import torch
 
+    from ohrwurm.audio.folder import walk
     from ohrwurm.audio.isolation import Decoder
     from ohrwurm.collection import Collection, engines
-    from ohrwurm.collection.scan import walk
     from ohrwurm.collection.store import Store
     from ohrwurm.models import registry
 

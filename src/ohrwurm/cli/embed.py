@@ -116,7 +116,7 @@ def embed(
 
 def _tracks(sources: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
     """Track id, path, and what is wrong with a folder that cannot be listed."""
-    from ohrwurm.collection.scan import walk
+    from ohrwurm.audio.folder import walk
     from ohrwurm.data.tracks import Manifest
     from ohrwurm.errors import DataError
 
