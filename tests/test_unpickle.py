@@ -18,9 +18,9 @@ import pytest
 import torch
 from torch import nn
 
-from ohrwurm.errors import ModelError
+from ohrwurm.errors import DataError, ModelError
 from ohrwurm.models.convert import read_weights
-from ohrwurm.unpickle import StandIn, read_pickle
+from ohrwurm.unpickle import StandIn, read_pickle, read_plain_pickle
 
 SOURCE = Path(__file__).parents[1] / "src" / "ohrwurm"
 
@@ -176,6 +176,24 @@ def test_large_checkpoints_stay_in_their_file(tmp_path: Path) -> None:
         pytest.skip("no /proc to look into")
     spans = [line.split()[0].split("-") for line in maps.read_text().splitlines() if line.endswith("large.pt")]
     assert any(int(low, 16) <= tensor.data_ptr() < int(high, 16) for low, high in spans)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_tables_of_strings_are_read_and_nothing_that_has_to_be_called(tmp_path: Path, protocol: int) -> None:
+    file, trap = tmp_path / "table.pkl", tmp_path / "owned"
+    table = {"TRAAA": "12", 7: ["a", ("é", 1.5, None, True)]}
+    file.write_bytes(pickle.dumps(table, protocol))
+    assert read_plain_pickle(file) == table
+    for content in ({"a": Trap(trap)}, [Trap(trap)], {"a": Path("x")}, {"a": torch.zeros(1)}):
+        file.write_bytes(pickle.dumps(content, protocol))
+        with pytest.raises(DataError, match=r"table\.pkl: holds code .* never run"):
+            read_plain_pickle(file)
+    assert not trap.exists()
+    data = pickle.dumps(table, protocol)
+    for damaged in (data[: len(data) // 2], b"", b"{}", data[1:]):
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"table\.pkl: "):
+            read_plain_pickle(file)
 
 
 def calls(path: Path) -> list[tuple[str, ast.Call]]:

@@ -1,13 +1,14 @@
 """The one place where a pickle is read: checkpoints as their authors saved them, as data and never as code.
 
 A pickle names functions for the reader to call. `torch.load(weights_only=True)` calls those that build tensors and
-plain containers, and no others. Trainers also leave objects of their own beside the weights (settings, the state of
+plain containers, and no others; `read_plain_pickle` calls none at all. Trainers also leave objects of their own beside the weights (settings, the state of
 callbacks); their names are answered with a stand-in that does nothing, so that such a file can be read although the
 trainer is not installed. Any other name is refused.
 """
 
 from __future__ import annotations
 
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ohrwurm.errors import ModelError
+from ohrwurm.errors import DataError, ModelError
 
 # What trainers leave behind. None of it is imported: the name alone is recognised, and a stand-in takes its place.
 LEFT_BY_TRAINERS = (
@@ -73,6 +74,36 @@ def read_pickle(file: str | Path, mapped: bool = False) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped and packed)
     except Exception as error:  # garbage that is read as a pickle can fail in any way
         raise ModelError(f"{file}: {_reason(error)}") from error
+
+
+class _Plain(pickle.Unpickler):
+    """Reads numbers, strings and containers of them, which a pickle spells out without naming any function."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        raise ValueError(f"holds code ({module_name}.{global_name}), which is never run")
+
+
+def read_plain_pickle(file: str | Path) -> Any:
+    """What `pickle.dump` wrote to `file`, if that is numbers, strings and containers of them: tables of a data set.
+
+    Raises:
+        DataError: there is no such file, it is damaged, or it holds anything else.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "paths.pkl"
+    >>> _ = file.write_bytes(pickle.dumps({"TRAAA": "1/2/3.mp3"}))
+    >>> read_plain_pickle(file)
+    {'TRAAA': '1/2/3.mp3'}
+    """
+    try:
+        with open(file, "rb") as stream:
+            return _Plain(stream, encoding="latin-1").load()  # as Python 2 wrote its strings
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file") from error
+    except Exception as error:  # garbage that is read as a pickle can fail in any way
+        raise DataError(
+            f"{file}: {error or type(error).__name__}. A table of plain strings is expected here; get the data set again."
+        ) from error
 
 
 def is_zip(file: Path) -> bool:
