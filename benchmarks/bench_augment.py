@@ -168,6 +168,7 @@ def print_share(model: str, pairs: int, repeats: int) -> None:
         tasks = [ViewsTask(str(folder / where), model, batch_size=pairs) for where in ("music.csv", "pack")]
         for task in tasks:
             task.prepare(folder, 0)
+            task.on_fit_start()
             task.log = lambda *_, **__: None  # type: ignore[method-assign, assignment]
         step = Step(tasks[0])
         batch = next(iter(tasks[1].training_loader(0, 0)))
