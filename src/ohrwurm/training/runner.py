@@ -98,6 +98,7 @@ def run(
     limits = Limits(found.trainer)
     with StopSignals(limits) as signals:
         task = prepared_task(found, Path(cache) if cache else cache_folder(), workers)
+        task.out = out
         keeper = Checkpoints(out, config, found.trainer, limits)
         history = History(out, limits, found.trainer.tensorboard)
         # In this order: seeds before the step; limits, then the record, then the checkpoint that holds both.

@@ -43,6 +43,7 @@ class Task(lightning.LightningModule):
         monitor: name of the logged validation figure that decides which weights are best.
         mode: whether a higher (``max``) or lower (``min``) monitor is better.
         seed, cache, workers, overfit_batch: set by the runner before `prepare`.
+        out: the run's folder, set before training.
         fraction_done: 0 at the start of training, 1 at its limit (epochs, steps or minutes, whichever is nearest);
             kept up to date before every step, for learning-rate schedules. Do not ask the Trainer for
             `estimated_stepping_batches`: it would build the first loader before a resumed run knows its position.
@@ -52,6 +53,7 @@ class Task(lightning.LightningModule):
     mode: Literal["max", "min"] = "max"
     seed: int = 0
     cache: Path = Path()
+    out: Path = Path()
     workers: int = 0
     overfit_batch: bool = False
     fraction_done: float = 0.0
