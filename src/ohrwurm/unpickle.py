@@ -1,9 +1,9 @@
 """The one place where a pickle is read: checkpoints as their authors saved them, as data and never as code.
 
 A pickle names functions for the reader to call. `torch.load(weights_only=True)` calls those that build tensors and
-plain containers, and no others; `read_plain_pickle` calls none at all. Trainers also leave objects of their own beside the weights (settings, the state of
-callbacks); their names are answered with a stand-in that does nothing, so that such a file can be read although the
-trainer is not installed. Any other name is refused.
+plain containers, and no others; `read_plain_pickle` calls none at all. Trainers also leave objects of their own beside
+the weights (settings, the state of callbacks); their names are answered with a stand-in that does nothing, so that such
+a file can be read although the trainer is not installed. Any other name is refused.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def read_plain_pickle(file: str | Path) -> Any:
         raise DataError(f"{file}: no such file") from error
     except Exception as error:  # garbage that is read as a pickle can fail in any way
         raise DataError(
-            f"{file}: {error or type(error).__name__}. A table of plain strings is expected here; get the data set again."
+            f"{file}: {error or type(error).__name__}. Expected is a table of plain strings; get the data set again."
         ) from error
 
 
