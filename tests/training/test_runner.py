@@ -291,6 +291,7 @@ def test_plan_counts_steps_and_measures_them(recipe: Path, tmp_path: Path) -> No
     assert 0.05 < found.step_seconds < 1
     assert found.minutes == pytest.approx(24 * found.step_seconds / 60)
     assert any("batches an epoch" in line for line in found.lines())
+    assert plan(resolve(recipe, ["task.batches=1", "task.slow=0.05"]), tmp_path).step_seconds > 0.05
     assert plan(resolve(recipe, ["trainer.max_minutes=0.001", "task.slow=0.02"]), tmp_path).steps is None
 
 

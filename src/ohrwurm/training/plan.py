@@ -59,17 +59,22 @@ class Plan:
 
 
 class _Clock(Callback):
-    """Wall seconds of the batches after the first, from one's end to the next one's end."""
+    """Wall seconds a batch, from one's end to the next one's end; of the first one only if there is no other."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.begun = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.ends.append(time.perf_counter())
 
     @property
     def seconds(self) -> float:
-        return (self.ends[-1] - self.ends[0]) / max(1, len(self.ends) - 1)
+        if len(self.ends) == 1:
+            return self.ends[0] - self.begun
+        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
 
 
 def plan(recipe: Recipe, cache: Path | None = None, workers: int | None = None) -> Plan:

@@ -38,6 +38,7 @@ from ohrwurm.training import checkpoints
 from ohrwurm.training.checkpoints import AtomicIO, Checkpoints
 from ohrwurm.training.history import History
 from ohrwurm.training.limits import Limits, StepSeeds, seed_global_generators
+from ohrwurm.training.memory import keep_freed_memory
 from ohrwurm.training.processes import in_turn, launched, rank
 from ohrwurm.training.recipes import Recipe, TrainerSettings, resolve
 from ohrwurm.training.signals import StopSignals
@@ -203,6 +204,8 @@ def _fit(trainer: lightning.Trainer, task: Task, out: Path, limits: Limits) -> N
         if reached:
             log.info("its limit %s is reached", reached)
             return
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # Lightning 2.6 on torch 2.13

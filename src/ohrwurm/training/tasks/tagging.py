@@ -23,7 +23,6 @@ from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.crops import Crops
 from ohrwurm.training.encoders import base_card, encoder_to_train, freeze_unused
 from ohrwurm.training.limits import VALIDATION
-from ohrwurm.training.memory import keep_freed_memory
 from ohrwurm.training.task import Task, generator, rounded
 
 
@@ -142,10 +141,6 @@ class TaggingTask(Task):
             "targets": torch.from_numpy(np.stack([self.target(int(row)) for row in rows])),
             "names": [self.crops.track(int(row)).track_id for row in rows],
         }
-
-    def on_fit_start(self) -> None:
-        if self.device.type == "cpu":
-            keep_freed_memory()
 
     def names(self, batch: dict[str, Any]) -> list[str]:
         return batch["names"]
