@@ -143,6 +143,26 @@ def test_wrong_input_is_refused_by_name(name: str) -> None:
             model.encode(torch.zeros(1, length), card.sample_rate)
     with pytest.raises(ModelError, match=rf"{name}: NaN or infinity"):
         model.encode(torch.full_like(right, torch.nan), card.sample_rate)
+    with pytest.raises(ModelError, match=rf"{name}: takes a tensor, not a ndarray.*from_numpy"):
+        model.encode(right.numpy(), card.sample_rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_model_cast_as_a_whole_is_refused_and_works_again_when_cast_back(dtype: torch.dtype) -> None:
+    model = registry.load("mel-statistics")
+    waveform = noise(model.card, model.card.window)
+    before = model.encode(waveform, model.card.sample_rate).pooled
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(ModelError, match=rf"mel-statistics: was cast to {kind} as a whole.*float\(\)"):
+        model.to(dtype).encode(waveform, model.card.sample_rate)
+    assert torch.allclose(model.float().encode(waveform, model.card.sample_rate).pooled, before, atol=0.1)
+
+
+def test_precision_that_a_model_does_not_have_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"mel-statistics computes in fp32 here, not in bf16\. .*auto"):
+        registry.load("mel-statistics", precision="bf16")
+    with pytest.raises(ModelError, match="mel-statistics computes in fp32 here, not in int4"):
+        registry.load("mel-statistics", precision="int4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [n for n in NETWORKS if registry.card(n).joint])

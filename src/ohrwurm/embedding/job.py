@@ -35,7 +35,7 @@ from ohrwurm.embedding.protocol import under
 from ohrwurm.embedding.workers import run
 from ohrwurm.errors import AudioError, DataError
 from ohrwurm.locks import holding
-from ohrwurm.models.base import AudioEncoder, ModelCard
+from ohrwurm.models.base import AudioEncoder, ModelCard, check_cast
 
 BATCH_FILES = 16
 BATCH_BYTES = 64 * 2**20  # of frames
@@ -114,6 +114,7 @@ def embed_to_file(
     began = time.monotonic()
     out = Path(out)
     checked_suffix(out)
+    check_cast(model)
     card = under(model.card, protocol)
     named = _named(tracks)
     folder = out.with_name(f"{out.name}.parts")

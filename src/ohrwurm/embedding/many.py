@@ -11,7 +11,7 @@ from ohrwurm.audio.windows import Protocol
 from ohrwurm.embedding import workers as pool
 from ohrwurm.embedding.files import FileEmbedding, embed_file, shared_lock, try_file
 from ohrwurm.errors import AudioError, ModelError
-from ohrwurm.models.base import AudioEncoder, Precision
+from ohrwurm.models.base import AudioEncoder, Precision, check_cast
 
 
 @overload
@@ -117,6 +117,7 @@ def _loaded(
             raise ModelError(
                 f"{model.card.name} is loaded already: layer, precision, device and weights go to ohrwurm.load"
             )
+        check_cast(model)
         return model
     from ohrwurm.models.registry import load
 

@@ -170,7 +170,8 @@ class AudioEncoder(nn.Module):
             sample_rate: of the waveform in Hz; has to be the card's.
 
         Raises:
-            ModelError: another rate or shape, too short or too long, no floating point, NaN or infinity in it.
+            ModelError: another rate or shape, too short or too long, no floating point, NaN or infinity in it; or the
+                model was cast as a whole.
 
         >>> from ohrwurm.models.registry import load
         >>> load("mel-statistics").encode(torch.zeros(160000), 16000).pooled.shape
@@ -181,6 +182,7 @@ class AudioEncoder(nn.Module):
         ohrwurm.errors.ModelError: mel-statistics: a waveform at 44100 Hz; it takes 16000 Hz. Resample it with ...
         """
         check_waveform(waveform, sample_rate, self.card)
+        check_cast(self)
         place = next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
         return self(waveform.reshape(-1, waveform.shape[-1]).to(place, torch.float32))
 
@@ -212,10 +214,13 @@ class AudioEncoder(nn.Module):
         Raises:
             ModelError: this model, or this device, does not have it.
         """
-        if precision not in self.precisions or self.precision not in ("fp32", precision):
+        name = self.card.name if hasattr(self, "card") else type(self).__name__
+        if self.precision not in ("fp32", precision):
+            raise ModelError(f"{name} is in {self.precision} already: load it again for {precision}")
+        if precision not in self.precisions:
             raise ModelError(
-                f"{type(self).__name__} computes in {', '.join(self.precisions)} here, not in {precision}"
-                + (f" (it is already in {self.precision})" if self.precision != "fp32" else "")
+                f"{name} computes in {', '.join(self.precisions)} here, not in {precision}. "
+                "Precision auto takes the fastest that a model has and that agrees with fp32."
             )
         self.precision = precision
 
@@ -234,6 +239,11 @@ class AudioEncoder(nn.Module):
 
 def check_waveform(waveform: Tensor, sample_rate: int, card: ModelCard) -> None:
     """Refuse what `card`'s model cannot take, with a message that says what it takes."""
+    if not isinstance(waveform, Tensor):
+        raise ModelError(
+            f"{card.name}: takes a tensor, not a {type(waveform).__name__}. "
+            "Make one with torch.from_numpy or torch.tensor."
+        )
     if sample_rate != card.sample_rate:
         raise ModelError(
             f"{card.name}: a waveform at {sample_rate} Hz; it takes {card.sample_rate} Hz. "
@@ -254,6 +264,17 @@ def check_waveform(waveform: Tensor, sample_rate: int, card: ModelCard) -> None:
         )
     if not torch.isfinite(waveform).all():
         raise ModelError(f"{card.name}: NaN or infinity in the waveform")
+
+
+def check_cast(model: AudioEncoder) -> None:
+    """Refuse a model that was cast as a whole: its front-end, which `lower` leaves alone, is made for float32."""
+    others = {b.dtype for b in model.buffers() if b.is_floating_point()} - {torch.float32}
+    if others:
+        kind = str(min(others, key=str)).removeprefix("torch.")
+        raise ModelError(
+            f"{model.card.name}: was cast to {kind} as a whole, its front-end included, which computes in float32. "
+            "Cast it back (.float()), or load it again: ohrwurm.load(name, precision='bf16') lowers the network alone."
+        )
 
 
 class TextEncoder(nn.Module):
