@@ -187,8 +187,20 @@ def test_another_way_of_embedding_is_noticed_and_nothing_touched(many, tmp_path,
         with pytest.raises(DataError, match=r"holds (vectors|unfinished work) of test-embedding-levels:.*this run is"):
             embed_to_file(out, many[:6], changed, **options)
         assert contents(tmp_path) == held, change
+        assert (tmp_path / "out.npz.parts").exists() == (not finished), change
     embed_to_file(out, many[:6], base)  # the right one goes on
     assert len(read_embeddings(out)) == 5
+
+
+def test_refusal_says_what_differs(many, tmp_path):
+    embed_to_file(tmp_path / "out.npz", many[:2], registry.load("test-embedding-levels"))
+    other = registry.load("test-embedding-levels", layer=0, hop=1.0)
+    with pytest.raises(DataError, match=r"\(layer 1 there, 0 here; hop 0.5 there, 1.0 here\)\. Write to another"):
+        embed_to_file(tmp_path / "out.npz", many[:2], other)
+    other = registry.load("test-embedding-levels")
+    other.card = dataclasses.replace(other.card, sha256="0" * 64)
+    with pytest.raises(DataError, match=r"\(other weights\)"):
+        embed_to_file(tmp_path / "out.npz", many[:2], other)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -123,30 +124,31 @@ def embed_to_file(
     with holding(folder / ".lock") as mine:
         if not mine:
             raise DataError(f"{out}: another run is writing it. Wait for it, then run again.")
-        before = _before(out, card, frames)
-        with _disk(out):
-            parts = Parts(folder, _identity(card, frames))
-        keys, unusable = _keys(named)
-        kept = {} if before is None else _kept(before)
-        waiting = list(dict.fromkeys(key for key in keys.values() if key not in parts and key not in kept))
-        reused = sum(key in kept or (key in parts and not parts[key].reason) for key in keys.values())
-        seconds = _embed(waiting, parts, model, frames, protocol, batch_size, workers, limits, progress)
-        table = _table(card, named, keys, parts, before, kept, [*errors, *unusable], frames)
-        if before is None or not _same(before, table):
+        with _nothing_left(folder):
+            before = _before(out, card, frames)
             with _disk(out):
-                write_embeddings(out, table)
-        done = Report(
-            out=str(out),
-            provenance=card.provenance,
-            dim=card.dim,
-            files=len(named) + len(errors),
-            embedded=len(table) - reused,
-            reused=reused,
-            errors=table.errors,
-            audio_seconds=seconds,
-            seconds=time.monotonic() - began,
-        )
-        parts.remove()
+                parts = Parts(folder, _identity(card, frames))
+            keys, unusable = _keys(named)
+            kept = {} if before is None else _kept(before)
+            waiting = list(dict.fromkeys(key for key in keys.values() if key not in parts and key not in kept))
+            reused = sum(key in kept or (key in parts and not parts[key].reason) for key in keys.values())
+            seconds = _embed(waiting, parts, model, frames, protocol, batch_size, workers, limits, progress)
+            table = _table(card, named, keys, parts, before, kept, [*errors, *unusable], frames)
+            if before is None or not _same(before, table):
+                with _disk(out):
+                    write_embeddings(out, table)
+            done = Report(
+                out=str(out),
+                provenance=card.provenance,
+                dim=card.dim,
+                files=len(named) + len(errors),
+                embedded=len(table) - reused,
+                reused=reused,
+                errors=table.errors,
+                audio_seconds=seconds,
+                seconds=time.monotonic() - began,
+            )
+            parts.remove()
     return done
 
 
@@ -173,8 +175,22 @@ def _before(out: Path, card: ModelCard, frames: bool) -> EmbeddingTable | None:
     table = read_embeddings(out)
     there, here = _identity(table.card, table.frames is not None), _identity(card, frames)
     if there != here:
-        raise DataError(f"{out} holds vectors of {there}, this run is {here}. Write to another file, or remove it.")
+        other = _differences(table.card, card)
+        raise DataError(
+            f"{out} holds vectors of {there}, this run is {here}{f' ({other})' if other else ''}. "
+            "Write to another file, or remove it."
+        )
     return table
+
+
+def _differences(there: ModelCard, here: ModelCard) -> str:
+    """In what two cards of one model differ, of what a run chooses."""
+    said = [
+        f"{name} {getattr(there, name)} there, {getattr(here, name)} here"
+        for name in ("layer", "precision", "protocol", "window", "hop", "pooling")
+        if getattr(there, name) != getattr(here, name)
+    ]
+    return "; ".join([*said, *(["other weights"] if there.sha256 != here.sha256 else [])])
 
 
 def _keys(named: dict[str, str]) -> tuple[dict[str, Key], list[Unusable]]:
@@ -321,6 +337,17 @@ def _same(before: EmbeddingTable, now: EmbeddingTable) -> bool:
         and np.array_equal(before.sizes, now.sizes)
         and np.array_equal(before.modified, now.modified)
     )
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Take the folder of the parts away again where an error comes before there is one."""
+    try:
+        yield
+    except BaseException:
+        if not any(folder.glob("*.safetensors")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager
