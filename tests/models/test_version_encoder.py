@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,9 @@ def test_comparison_is_that_of_the_card(small_card: ModelCard) -> None:
     assert float(similarity[3]) == 1.0
     cosine = VersionEncoder(pitch="chroma", **SMALL).similarity(query, candidates)
     torch.testing.assert_close(cosine, torch.nn.functional.cosine_similarity(query[None], candidates))
+    encoder.card = dataclasses.replace(encoder.card, comparison="pearson")
+    both = torch.cat([query[None], candidates])
+    torch.testing.assert_close(encoder.similarity(query, candidates), torch.corrcoef(both)[0, 1:])
 
 
 @pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this CPU has no bf16 instructions")

@@ -95,13 +95,18 @@ class VersionEncoder(AudioEncoder):
         return self.encode_features(self.features(waveform))
 
     def similarity(self, query: Tensor, candidates: Tensor) -> Tensor:
-        """Cosine, or for cards that say "euclidean" 1 / (1 + mean squared difference), which is 1 at the same vector.
+        """Cosine, or as the card says: "euclidean" is 1 / (1 + mean squared difference), which is 1 at the same vector;
+        "pearson" is correlation, the cosine of what is left without the mean of each vector.
 
-        The published MOVE was trained and evaluated by squared Euclidean distance divided by the dimension.
+        The published MOVE was trained and evaluated by squared Euclidean distance divided by the dimension, Re-MOVE's
+        Group loss by correlation.
         """
-        if getattr(self, "card", None) is None or self.card.comparison != "euclidean":
-            return super().similarity(query, candidates)
-        return 1 / (1 + (candidates - query).square().mean(-1))
+        comparison = self.card.comparison if hasattr(self, "card") else "cosine"
+        if comparison == "euclidean":
+            return 1 / (1 + (candidates - query).square().mean(-1))
+        if comparison == "pearson":
+            query, candidates = query - query.mean(), candidates - candidates.mean(-1, keepdim=True)
+        return super().similarity(query, candidates)
 
     # Faster and smaller ---------------------------------------------------------------------------------------------
 
