@@ -60,7 +60,13 @@ def test_arrays_on_disk_are_recordings_too(music: Manifest, tmp_path: Path) -> N
     found = Files(Manifest([track]), 8000).read(0, 100, 50)
     np.testing.assert_allclose(found, x.mean(0)[100:150], rtol=1e-6)
     with_none = Files(Manifest([Track("x", str(tmp_path / "x.npy"))]), 8000)
-    assert with_none.failed == [(str(tmp_path / "x.npy"), "unreadable")]
+    assert with_none.failed[0][1] == "unreadable (a .npy file needs its rate in the manifest's sample_rate)"
+    np.save(tmp_path / "16-bit.npy", np.array([-32768, 16384], np.int16))
+    np.save(tmp_path / "turned.npy", np.zeros((4000, 2), np.float32))
+    tracks = [Track(n, str(tmp_path / f"{n}.npy"), annotations={"sample_rate": 8000}) for n in ("16-bit", "turned")]
+    recordings = Files(Manifest(tracks), 8000)
+    assert recordings.read(0, 0, 3).tolist() == [-1.0, 0.5, 0.0]
+    assert "(channels, samples)" in dict(recordings.failed)[str(tmp_path / "turned.npy")]
 
 
 def test_files_that_cannot_be_read_are_left_out_and_named(music: Manifest, tmp_path: Path) -> None:

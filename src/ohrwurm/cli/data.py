@@ -10,6 +10,8 @@ import typer
 
 from ohrwurm.cli.progress import progress_bar
 
+SOURCE = "A manifest (CSV, JSONL, Parquet), a data set as published (docs/data.md), or a folder of audio."
+
 data = typer.Typer(help="Training and test data: render scores, look into manifests.", no_args_is_help=True)
 
 
@@ -78,21 +80,21 @@ def render(
 
 @data.command()
 def pack(
-    manifest: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A manifest: CSV, JSONL or Parquet.")],
+    manifest: Annotated[Path, typer.Argument(exists=True, help=SOURCE)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pack.")],
     sample_rate: Annotated[int, typer.Option(min=1000, help="Hz, of the model to be trained.")] = 16000,
     workers: Annotated[int, typer.Option(min=1, help="Decoding processes.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Decode a manifest's audio once into a few large files for training. Killed, the same command goes on.
+    """Decode the audio of a data set once into a few large files for training. Killed, the same command goes on.
 
     Example: ohrwurm data pack music.csv --sample-rate 16000 --out packed
     """
     from ohrwurm.data import packs
-    from ohrwurm.data.tracks import Manifest
+    from ohrwurm.data.sources import manifest_of
 
     with progress_bar("Packing", as_json) as progress:
-        made = packs.pack(Manifest.read(manifest), out, sample_rate, workers=workers, progress=progress)
+        made = packs.pack(manifest_of(manifest), out, sample_rate, workers=workers, progress=progress)
     if as_json:
         typer.echo(json.dumps({"pack": str(out), "tracks": made.tracks, "failed": made.failed}))
     else:
@@ -148,18 +150,18 @@ def statistics(
 
 @data.command()
 def describe(
-    manifest: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet manifest.")],
+    manifest: Annotated[Path, typer.Argument(help=SOURCE)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Say what a manifest holds: tracks, splits, works, words, missing files.
+    """Say what a data set holds: tracks, splits, works, words, missing files.
 
     Example: ohrwurm data describe mine.csv
     """
     from collections import Counter
 
-    from ohrwurm.data.tracks import Manifest
+    from ohrwurm.data.sources import manifest_of
 
-    found = Manifest.read(manifest)
+    found = manifest_of(manifest)
     works = found.works()
     summary: dict[str, Any] = {
         "tracks": len(found),

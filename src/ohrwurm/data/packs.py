@@ -22,7 +22,7 @@ import numpy as np
 
 from ohrwurm.atomic import replacing, write_text
 from ohrwurm.audio.isolation import Decoder
-from ohrwurm.data.recordings import fitted
+from ohrwurm.data.recordings import fitted, whole_array
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
 
@@ -195,6 +195,8 @@ def _decoded(tracks: Sequence[Track], sample_rate: int, workers: int) -> Iterato
             own.decoder = Decoder()
             decoders.append(own.decoder)
         try:
+            if track.path.endswith(".npy"):
+                return _sixteen_bits(whole_array(track, sample_rate))
             blocks = [_sixteen_bits(b[sample_rate]) for b in own.decoder.stream(track.path, [sample_rate])]
         except AudioError as error:
             return error.reason

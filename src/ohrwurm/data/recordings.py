@@ -18,6 +18,7 @@ import numpy as np
 
 from ohrwurm.atomic import write_text
 from ohrwurm.audio.files import load, probe, resample, stream
+from ohrwurm.data.sources import manifest_of
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
 from ohrwurm.folders import cache_folder
@@ -47,7 +48,8 @@ class Recordings(Protocol):
 
 
 def open_recordings(source: str | Path, sample_rate: int, split: str | None = None) -> Recordings:
-    """The recordings of a manifest file or of a pack (`ohrwurm data pack`), of one split or all.
+    """The recordings of a pack (`ohrwurm data pack`), or of whatever `ohrwurm.data.sources.manifest_of` takes: a
+    manifest, a data set as published, a folder of audio. Of one split or all.
 
     Raises:
         DataError: no such source, a pack of another rate, or no recording that can be read.
@@ -60,7 +62,7 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
         if found.sample_rate != sample_rate:
             raise DataError(f"{source}: packed at {found.sample_rate} Hz, {sample_rate} Hz is needed; pack it again")
     else:
-        found = Files(Manifest.read(source), sample_rate, split)
+        found = Files(manifest_of(source), sample_rate, split)
     if not found.tracks:
         reason = f"none of {len(found.failed)} can be read, e.g. {': '.join(found.failed[0])}" if found.failed else ""
         raise DataError(f"{source}: no recording{f' of split {split}' if split else ''}. {reason}".strip())
@@ -70,8 +72,8 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
 class Files:
     """Crops read by seeking in the files themselves, whatever their format and rate.
 
-    A `.npy` file holds `(samples,)` or `(channels, samples)`, as some published data sets do; its rate is the track's
-    annotation `sample_rate`.
+    A `.npy` file holds `(samples,)` or `(channels, samples)`, as some published data sets do, as floats or as integers
+    of the full range of their type; its rate is the track's annotation `sample_rate`.
 
     >>> import soundfile, tempfile
     >>> file = tempfile.mkdtemp() + "/tone.wav"
@@ -121,9 +123,21 @@ def fitted(x: np.ndarray, samples: int) -> np.ndarray:
 
 def _segment(path: str, rate: int, begin: int, end: int) -> np.ndarray:
     if path.endswith(".npy"):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)[..., begin:end].astype(np.float32)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)[..., begin:end]
+        full = float(np.iinfo(array.dtype).max) + 1 if np.issubdtype(array.dtype, np.integer) else 1.0
+        array = array.astype(np.float32) / np.float32(full)
         return array.mean(0) if array.ndim == 2 else array
     return load(path, start=begin / rate, duration=(end - begin) / rate)[0]
+
+
+def whole_array(track: Track, sample_rate: int) -> np.ndarray:
+    """All of a track that is a `.npy` file, `(samples,)` mono at `sample_rate`.
+
+    Raises:
+        AudioError: no array of audio, or without its rate.
+    """
+    length = _length(track)
+    return resample(_segment(track.path, length.rate, 0, length.samples), length.rate, sample_rate)
 
 
 @dataclass(frozen=True)
@@ -155,7 +169,7 @@ def lengths_of(tracks: Iterable[Track], workers: int = 8) -> dict[str, Length | 
         try:
             length = _length(track)
         except AudioError as error:
-            return track.path, error.reason
+            return track.path, error.reason + (f" ({error.detail})" if error.detail else "")
         if length.samples <= 0:
             return track.path, "empty"
         new[key] = [length.samples, length.rate]
@@ -177,6 +191,9 @@ def _length(track: Track) -> Length:
             array = np.load(track.path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError) as error:
             raise AudioError(track.path, "unreadable", str(error)) from error
+        if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[0] > array.shape[1]):
+            shape = "(samples,) or (channels, samples)"
+            raise AudioError(track.path, "unreadable", f"an array {array.shape}, which should be {shape}")
         return Length(array.shape[-1], int(rate))
     info = probe(track.path)
     if info.duration is None:  # the header does not say: count

@@ -1,0 +1,53 @@
+"""MusCALL's data set of audio and captions.
+
+    dataset_train.json, dataset_val.json, dataset_test.json     lists of {audio_id, caption, audio_path}
+    audio/                                                      .npy files at 16 kHz, (samples,) or (2, samples)
+
+Source: Manco, Benetos, Quinton, Fazekas, "Contrastive audio-language learning for music", ISMIR 2022.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from ohrwurm.data.layouts.base import Layout, audio_track, read_json
+from ohrwurm.data.tracks import Manifest, Track
+from ohrwurm.errors import DataError
+
+SAMPLE_RATE = 16000
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+
+
+def read(folder: Path) -> Manifest:
+    """One track a caption, in the order of the files; validation and test may be missing.
+
+    Its id is that of the audio with the split before it (the published example has the same recordings in all
+    splits), and a number after it from an audio's second caption on.
+
+    Raises:
+        DataError: a file is damaged, or an item without caption or path.
+    """
+    tracks: list[Track] = []
+    seen: Counter[str] = Counter()
+    for name, split in SPLITS.items():
+        file = folder / f"dataset_{name}.json"
+        if name != "train" and not file.is_file():
+            continue
+        for number, item in enumerate(read_json(file, list), 1):
+            missing = [key for key in ("audio_id", "caption", "audio_path") if key not in dict(item or {})]
+            if missing:
+                raise DataError(f"{file}, item {number}: no {missing[0]}")
+            key = f"{name}/{item['audio_id']}"
+            seen[key] += 1
+            track_id = key if seen[key] == 1 else f"{key}/{seen[key]}"
+            path, caption = folder / "audio" / item["audio_path"], str(item["caption"]).strip()
+            tracks.append(audio_track(track_id, path, SAMPLE_RATE, split=split, caption=caption))
+    return Manifest(tracks)
+
+
+LAYOUT = Layout(
+    title="MusCALL's audio with captions",
+    marks=("dataset_train.json", "audio"),
+    read=read,
+)

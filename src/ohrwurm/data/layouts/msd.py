@@ -1,0 +1,67 @@
+"""The Million Song Dataset as CLMR trains on it: the 50 most frequent Last.fm tags.
+
+    processed_annotations/{train,val,test}_gt_msd.tsv       MSD id, list of 50 zeros and ones
+    processed_annotations/output_labels_msd.txt             its second line holds the list of tags
+    processed_annotations/MSD_id_to_7D_id.pkl               MSD id → 7digital id
+    preprocessed/1/2/12345.clip.mp3                         the audio, by the first two digits of the 7digital id
+
+The three tables may lie beside `processed_annotations` as well. Source: as `magnatagatune`.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ohrwurm.data.layouts.base import Layout, first_there, read_tsv
+from ohrwurm.data.layouts.magnatagatune import SPLITS, chosen
+from ohrwurm.data.tracks import Manifest, Track
+from ohrwurm.errors import DataError
+from ohrwurm.unpickle import read_plain_pickle
+
+TABLES = "processed_annotations"
+
+
+def read(folder: Path) -> Manifest:
+    """The tracks of the three splits.
+
+    Raises:
+        DataError: a table is missing or damaged, or a track has no 7digital id.
+    """
+    names = labels(folder)
+    ids_file = _table(folder, "MSD_id_to_7D_id.pkl")
+    ids = read_plain_pickle(ids_file)
+    tracks = []
+    for part, split in SPLITS.items():
+        for where, (name, row) in read_tsv(folder / TABLES / f"{part}_gt_msd.tsv", 2):
+            number = str(ids.get(name, "")) if isinstance(ids, dict) else ""
+            if not number:
+                raise DataError(f"{where}: {name} has no 7digital id in {ids_file.name}")
+            path = folder / "preprocessed" / number[0] / number[1:2] / f"{number}.clip.mp3"
+            there = first_there((path, path.with_suffix(".wav")))
+            tracks.append(Track(name, str(there), split, chosen(names, row, where)))
+    return Manifest(tracks)
+
+
+def labels(folder: Path) -> list[str]:
+    """The tags in the order of the published columns."""
+    file = _table(folder, "output_labels_msd.txt")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    text = lines[1] if len(lines) > 1 else ""
+    try:
+        found = ast.literal_eval(text[text.index("[") :])
+    except (ValueError, SyntaxError) as error:
+        raise DataError(f"{file}: its second line holds no list of tags") from error
+    return [str(name) for name in found]
+
+
+def _table(folder: Path, name: str) -> Path:
+    return first_there((folder / TABLES / name, folder / name))
+
+
+LAYOUT = Layout(
+    title="Million Song Dataset with the tables of 50 tags, as CLMR reads it",
+    marks=(f"{TABLES}/train_gt_msd.tsv",),
+    read=read,
+    labels=labels,
+)
