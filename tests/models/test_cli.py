@@ -68,10 +68,12 @@ def test_show_prints_the_card() -> None:
     assert answer("show", "mel-statistics")["dim"] == 192
 
 
-def test_unknown_model_is_an_error_that_lists_the_known() -> None:
-    result = run("show", "nothing", code=1)
-    assert isinstance(result.exception, ModelError)
-    assert "mel-statistics" in str(result.exception)
+def test_unknown_model_is_an_error_that_names_the_nearest() -> None:
+    for name in ("mel-statistic", "Mel-Statistics"):
+        result = run("show", name, code=1)
+        assert isinstance(result.exception, ModelError)
+        assert "Did you mean mel-statistics" in str(result.exception)
+    assert "`ohrwurm models list` shows all" in str(run("show", "nothing", code=1).exception)
 
 
 def test_convert_says_what_became_of_every_tensor(checkpoint: Path, tmp_path: Path) -> None:

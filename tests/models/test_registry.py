@@ -9,6 +9,7 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -256,9 +257,40 @@ def test_card_and_changes_reach_the_provenance() -> None:
     assert plain.card.provenance != registry.load("mel-statistics", hop=5.0).card.provenance
 
 
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"hop": 0}, "hop must be a number above 0, not 0"),
+        ({"window": -1.0}, "window must be"),
+        ({"window": "long"}, "window must be a number above 0, not 'long'"),
+        ({"minimum": float("nan")}, "minimum must be"),
+        ({"pooling": "median"}, "pooling is mean-then-l2, l2-then-mean, first, mean, not 'median'"),
+        ({"protocol": "paper"}, "protocol is ohrwurm, published, not 'paper'"),
+        ({"layer": 3}, "no choice of layers; 3 was asked for"),
+        ({"layers": 3}, "no field layers"),
+        ({"device": "abacus"}, "no device 'abacus'"),
+    ],
+)
+def test_changes_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        registry.load("mel-statistics", **changes)
+
+
+def test_lowered_model_is_not_saved_and_a_card_says_what_is_computed_in(tmp_path: Path) -> None:
+    model = registry.load("mel-statistics")
+    model.precision = "bf16"
+    with pytest.raises(ModelError, match=r"mel-statistics: is in bf16\. Save it .* in fp32"):
+        registry.save(model, tmp_path / "low")
+    assert not (tmp_path / "low").exists()
+    model.precision, model.card = "fp32", dataclasses.replace(model.card, precision="bf16")
+    assert registry.load(registry.save(model, tmp_path / "said")).card.precision == "fp32"
+
+
 def test_model_without_its_weights_is_not_loaded() -> None:
     with pytest.raises(ModelError, match=r"not bundled.*zenodo.*weights='best.pth'"):
         registry.load("ttmr-contrastive-bert-stochastic")
+    with pytest.raises(ModelError, match=r"weights='pretrained_fma.pt'\)\. Or fetch them once"):
+        registry.load("musicfm-fma")
 
 
 def test_published_weights_load_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,14 +14,14 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from ohrwurm.errors import ModelError
 from ohrwurm.folders import cache_folder
 from ohrwurm.models import devices
-from ohrwurm.models.base import AudioEncoder, ModelCard, Precision
+from ohrwurm.models.base import AudioEncoder, ModelCard, Pooling, Precision
 
 FAMILIES = (
     "baselines",
@@ -94,7 +94,7 @@ def registered(name: str) -> ModelCard:
     """The card that a family registered, whatever was bundled, downloaded or converted under its name."""
     _load_families()
     if name not in _cards:
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.4)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise ModelError(f"no model named {name!r}. {hint}`ohrwurm models list` shows all; or give a model folder.")
     return _cards[name]
@@ -173,7 +173,8 @@ def load(
         The encoder in eval mode, its `card` attribute set.
 
     Raises:
-        ModelError: unknown name, no weights, or weights that do not fit; the message lists the keys.
+        ModelError: unknown name, layer, precision or device, a card that makes no sense, no weights, or weights that
+            do not fit; the message lists the keys.
         TransferError: a model on the hub that could not be fetched.
 
     >>> load("mel-statistics").card.good_for
@@ -187,6 +188,7 @@ def load(
     file = Path(weights) if weights is not None else (folder / "model.safetensors" if folder else None)
     if changes:
         found = dataclasses.replace(found, **changes)
+    _check(found)
     if file is not None:
         from ohrwurm.models.convert import read_weights
 
@@ -198,10 +200,15 @@ def load(
     if found.features.get("learned", True):
         raise ModelError(
             f"{found.name}: its weights are not bundled. Get them from {found.source or 'its authors'} and give "
-            f"the file: load({found.name!r}, weights='best.pth')."
+            f"the file: load({found.name!r}, weights={_file_name(found)!r})."
             + (f" Or fetch them once: ohrwurm models download {found.name}" if found.weights.get("url") else "")
         )
     return _placed(build(found), precision, device)
+
+
+def _file_name(card: ModelCard) -> str:
+    """What the published weights' file is called, or might be."""
+    return Path(card.weights.get("file") or card.weights.get("url") or "weights.pth").name
 
 
 def _placed(model: AudioEncoder, precision: Precision | Literal["auto"], device: str | torch.device) -> AudioEncoder:
@@ -210,8 +217,21 @@ def _placed(model: AudioEncoder, precision: Precision | Literal["auto"], device:
         precision = fastest(model)
     if precision != "fp32":
         model.lower(precision)
-        model.card = dataclasses.replace(model.card, precision=precision)
+    model.card = dataclasses.replace(model.card, precision=precision)
     return model
+
+
+def _check(card: ModelCard) -> None:
+    """Refuse a card, of a folder or of changes to one, whose windows make no sense."""
+    numbers = {"sample_rate": card.sample_rate, "window": card.window, "hop": card.hop}
+    if card.minimum is not None:
+        numbers["minimum"] = card.minimum
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise ModelError(f"{card.name}: {name} must be a number above 0, not {value!r}")
+    for name, known in (("pooling", get_args(Pooling)), ("protocol", ("ohrwurm", "published"))):
+        if getattr(card, name) not in known:
+            raise ModelError(f"{card.name}: {name} is {', '.join(known)}, not {getattr(card, name)!r}")
 
 
 def fastest(model: AudioEncoder) -> Precision:
@@ -223,12 +243,21 @@ def fastest(model: AudioEncoder) -> Precision:
 
 
 def save(model: AudioEncoder, folder: str | Path) -> Path:
-    """Write a model folder: `config.json`, `model.safetensors`, `README.md`; loadable by `load(folder)`."""
+    """Write a model folder: `config.json`, `model.safetensors`, `README.md`; loadable by `load(folder)`.
+
+    Raises:
+        ModelError: the model was lowered, so that its weights are no longer what they were.
+    """
     from safetensors.torch import save_file
 
     from ohrwurm.atomic import replacing, write_text
     from ohrwurm.models.readme import readme
 
+    if model.precision != "fp32":
+        raise ModelError(
+            f"{model.card.name}: is in {model.precision}. Save it as it is loaded, in fp32; "
+            f"load(folder, precision={model.precision!r}) lowers it then."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "model.safetensors") as temporary:
