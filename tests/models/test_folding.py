@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ohrwurm.models import subsampling, ttmr_cnn
 from ohrwurm.models.folding import Derived, folded, folds, tensors_of
+from ohrwurm.models.move import MOVE
+from ohrwurm.models.muscall import ModifiedResNet
+from ohrwurm.models.samplecnn import SampleCNN
+from ohrwurm.models.tune import Tune
 
 
 def settled(bn: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
@@ -130,3 +135,36 @@ def test_folds_not_while_a_graph_is_recorded() -> None:
         assert asks(one) == 2.0
         assert torch.export.export(asks, (one,)).module()(one) == 3.0
         assert torch.jit.trace(asks, one, check_trace=False)(one) == 3.0
+
+
+KEEPERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "TTMR": (lambda: ttmr_cnn.ResidualBlock(1, 4), (1, 1, 16, 20)),
+    "MusicFM": (lambda: subsampling.ResidualBlock(1, 4), (1, 1, 16, 20)),
+    "MusCALL": (lambda: ModifiedResNet(32, 33, 4, (1, 1), "average", 1, 8), (1, 32, 33)),
+    "MOVE": (lambda: MOVE(dim=4, channels=4, kernel_time=20), (1, 1, 23, 150)),
+    "SampleCNN": (lambda: SampleCNN(widths=(4, 4, 4, 8, 8)), (1, 810)),
+    "TUNe": (lambda: Tune(width=4, depth=3, tail=(8, 16)), (1, 81)),
+}
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+@torch.no_grad()
+def test_eval_forgets_what_changed_uncounted(name: str) -> None:
+    """Fused optimisers, and all that goes through `.data`, leave torch's counter of changes where it was."""
+    make, shape = KEEPERS[name]
+    used, x = make().eval(), torch.rand(shape)
+    before = output(used, x)
+    counts = [p._version for p in used.parameters()]
+    for parameter in used.parameters():
+        parameter.data.mul_(1.5)
+    assert counts == [p._version for p in used.parameters()]
+    fresh = make().eval()
+    fresh.load_state_dict(used.state_dict())
+    after = output(used.eval(), x)
+    assert torch.equal(after, output(fresh, x))
+    assert not torch.allclose(after, before)
+
+
+def output(module: nn.Module, x: Tensor) -> Tensor:
+    out = module(x)
+    return out if isinstance(out, Tensor) else out.pooled

@@ -70,8 +70,9 @@ class Derived(Generic[T]):
     """A value derived from a module's tensors, made at first use and made again when one of them has changed.
 
     A change is another tensor object, other storage (`.to(...)`), or an operation in place (an optimiser's step,
-    `load_state_dict`), which torch counts. It is neither copied nor pickled along with the module that holds it, and
-    not part of its state dict.
+    `load_state_dict`), which torch counts. It does not count what is done through `.data`, nor the steps of a fused
+    optimiser: modules that hold one `drop` it in `train()`, and so in `eval()`, which has to come after such a change.
+    It is neither copied nor pickled along with the module that holds it, and not part of its state dict.
 
     >>> layer, square = nn.Linear(1, 1), Derived[Tensor]()
     >>> first = square.of(tensors_of(layer), lambda: layer.weight ** 2)
@@ -99,7 +100,7 @@ class Derived(Generic[T]):
         return value
 
     def drop(self) -> None:
-        """Forget the value and free its memory; what a module's `train()` calls."""
+        """Forget the value and free its memory; what a module's `train()` calls, in either mode."""
         self._kept = None
 
     def __reduce__(self) -> tuple[Any, ...]:

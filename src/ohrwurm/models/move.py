@@ -169,10 +169,10 @@ class MOVE(nn.Module):
         self._lowered.drop()
 
     def train(self, mode: bool = True) -> MOVE:
-        if mode:
-            self._spectra.drop()
-            self._lowered.drop()
-        return super().train(mode)
+        self._spectra.drop()
+        self._lowered.drop()
+        super().train(mode)
+        return self
 
     def _direct(self) -> bool:
         if self.first_convolution == "auto":  # compilers and exporters know little of FFTs

@@ -51,6 +51,11 @@ class ResidualBlock(nn.Module):
         out = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
         return torch.relu(out + self.bn3(self.conv3(x)))
 
+    def train(self, mode: bool = True) -> ResidualBlock:
+        self._packed.drop()
+        super().train(mode)
+        return self
+
     def _infer(self, x: Tensor) -> Tensor:
         """What the layers compute in eval mode, in the type of `x`."""
         packed = self._packed.of(tensors_of(self), lambda: self._pack(x.dtype))
