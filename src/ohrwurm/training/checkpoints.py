@@ -4,7 +4,11 @@ keep. Each complete or absent."""
 from __future__ import annotations
 
 import math
+import os
+import secrets
+import shutil
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +16,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from ohrwurm.atomic import replacing
+from ohrwurm.atomic import replacing, write_text
 from ohrwurm.errors import Interrupted, ModelError, TrainingError
 from ohrwurm.training.processes import any_says, of_first
 from ohrwurm.unpickle import read_pickle
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from ohrwurm.training.task import Task
 
 FOLDER = "checkpoints"
+CURRENT = "current"  # in a sharded checkpoint, the name of the folder that counts
+SHARED = "meta.pt"  # in that folder, what is not split; Lightning's name
 BEST_KEEPS = ("state_dict", "epoch", "global_step", "ohrwurm")
 
 
@@ -43,12 +49,75 @@ def kept(out: Path, epoch: int) -> Path:
     return out / FOLDER / f"epoch-{epoch:04d}.ckpt"
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a complete checkpoint, in one file or in shards."""
+    return path.is_file() or (path / CURRENT).is_file()
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+
+
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU. Only tensors and plain values are accepted, never pickled code."""
+    """A checkpoint's content, on the CPU; of one in shards all but weights and optimiser state.
+
+    Only tensors and plain values are accepted, never pickled code.
+    """
     try:
-        return read_pickle(path)
+        return read_pickle(shards(path) / SHARED if path.is_dir() else path)
     except ModelError as error:
         raise TrainingError(f"{error} Delete it to train from the start.") from error
+
+
+def load_weights(task: Task, path: Path) -> None:
+    """Fill a task, which is not split over processes, with the weights of a checkpoint."""
+    if path.is_dir():
+        from torch.distributed.checkpoint import load
+
+        state = {"state_dict": task.state_dict()}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as meant
+            load(state, checkpoint_id=shards(path), no_dist=True)
+    else:
+        state = read(path)
+    task.load_state_dict(state["state_dict"])
+
+
+def shards(path: Path) -> Path:
+    """The folder with the shards of a checkpoint that several processes wrote, each its part."""
+    return path / (path / CURRENT).read_text(encoding="utf-8").strip()
+
+
+def next_shards(path: Path) -> Path:
+    """A new folder for shards; they count once `commit_shards` says so."""
+    if path.is_file():
+        path.unlink()
+    folder = path / secrets.token_hex(6)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def commit_shards(path: Path, folder: Path) -> None:
+    """Let the checkpoint at `path` be what all processes have written to `folder`, at once; remove older shards.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "last.ckpt"
+    >>> for _ in range(2):
+    ...     before, new = exists(path), next_shards(path)
+    ...     commit_shards(path, new)
+    >>> before, shards(path) == new, len(list(path.iterdir()))
+    (True, True, 2)
+    """
+    for file in folder.iterdir():
+        with open(file, "rb") as written:
+            os.fsync(written.fileno())
+    write_text(path / CURRENT, folder.name)
+    for other in path.iterdir():
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other)
 
 
 class AtomicIO(TorchCheckpointIO):
@@ -132,8 +201,9 @@ class Checkpoints(Checkpoint):
         epoch = trainer.current_epoch + 1
         score = trainer.callback_metrics.get(task.monitor)
         validated = self.limits.validated == trainer.current_epoch
-        if validated and score is not None and self._is_better(float(score), task.mode):
-            self.best_score, self.best_epoch = float(score), epoch
+        score = None if score is None else of_first(trainer, float(score))  # to save is for all processes or none
+        if validated and score is not None and self._is_better(score, task.mode):
+            self.best_score, self.best_epoch = score, epoch
             self.waited = 0 if self.settings.patience_resets else self.waited
             trainer.save_checkpoint(best(self.out))
         elif validated:

@@ -91,7 +91,9 @@ def plan(recipe: Recipe, cache: Path | None = None, workers: int | None = None) 
         return Plan(parameters, preparation)
     task = prepared_task(recipe, cache, workers)
     settings, clock = recipe.trainer, _Clock()
-    tried = dataclasses.replace(settings, max_epochs=1, max_steps=None, max_minutes=None, devices=1, nodes=1)
+    tried = dataclasses.replace(
+        settings, max_epochs=1, max_steps=None, max_minutes=None, devices=1, nodes=1, strategy="auto"
+    )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = make_trainer(

@@ -32,7 +32,7 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 import ohrwurm
 from ohrwurm.atomic import write_text
-from ohrwurm.errors import TrainingError
+from ohrwurm.errors import RecipeError, TrainingError
 from ohrwurm.folders import cache_folder
 from ohrwurm.training import checkpoints
 from ohrwurm.training.checkpoints import AtomicIO, Checkpoints
@@ -108,6 +108,9 @@ def run(
         _fit(trainer, task, out, limits)
         if not trainer.is_global_zero:
             return model_folder
+        if found.trainer.strategy == "fsdp":  # that task is split over processes that end now
+            task = prepared_task(found, Path(cache) if cache else cache_folder(), workers)
+            task.out = out
         summary = _load_best(task, out)
         task.to(trainer.strategy.root_device).eval()
         with torch.no_grad():
@@ -142,6 +145,7 @@ def make_trainer(settings: TrainerSettings, out: Path, callbacks: list[Callback]
     # Lightning's own start-up lines and hints are about its conveniences; ours replace them.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     devices, nodes = launched() or (settings.devices, settings.nodes)
+    _check_precision(settings)
     bar = sys.stderr.isatty()
     return lightning.Trainer(
         accelerator=settings.accelerator,
@@ -167,11 +171,22 @@ def make_trainer(settings: TrainerSettings, out: Path, callbacks: list[Callback]
     )
 
 
+def _check_precision(settings: TrainerSettings) -> None:
+    # Lightning would warn and compute in bfloat16 on a CPU, or fail in the first step on Apple's GPU.
+    if settings.precision == "16-mixed" and (
+        settings.accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available()
+    ):
+        raise RecipeError(
+            "trainer.precision=16-mixed scales gradients, which needs a CUDA GPU; here take bf16-mixed or 32"
+        )
+
+
 def _strategy(settings: TrainerSettings, processes: int) -> Any:
     if settings.strategy == "fsdp":
-        from lightning.pytorch.strategies import FSDPStrategy
+        from ohrwurm.training.sharding import FullySharded, check_sharding
 
-        return FSDPStrategy(state_dict_type="full")
+        check_sharding(settings)
+        return FullySharded(processes)
     return "ddp" if processes > 1 or settings.strategy == "ddp" else "auto"
 
 
@@ -192,7 +207,7 @@ def _averaging(settings: TrainerSettings) -> list[Callback]:
 
 
 def _fit(trainer: lightning.Trainer, task: Task, out: Path, limits: Limits) -> None:
-    state = checkpoints.last(out) if checkpoints.last(out).is_file() else None
+    state = checkpoints.last(out) if checkpoints.exists(checkpoints.last(out)) else None
     if state is not None:
         content = checkpoints.read(state)
         epochs, steps, seconds = _extent(content, limits)
@@ -221,7 +236,8 @@ def _extent(checkpoint: dict[str, Any], limits: Limits) -> tuple[int, int, float
 
 
 def _load_best(task: Task, out: Path) -> dict[str, Any]:
-    state = checkpoints.read(checkpoints.last(out))
+    weights = checkpoints.last(out)
+    state = checkpoints.read(weights)
     keeper = state["callbacks"]["Checkpoints"]
     summary = {
         "best_score": keeper["best_score"],
@@ -231,13 +247,13 @@ def _load_best(task: Task, out: Path) -> dict[str, Any]:
         "minutes": round(state["callbacks"]["Limits"]["seconds"] / 60, 2),
     }
     if checkpoints.best(out).is_file():
-        best = checkpoints.read(checkpoints.best(out))
+        weights = checkpoints.best(out)
+        best = checkpoints.read(weights)
         summary["best_epoch"] = best["epoch"] + 1
         summary["best_score"] = best["ohrwurm"]["score"]
-        state = best
     else:
         log.warning("%s: no epoch was validated; exporting the last weights", out)
-    task.load_state_dict(state["state_dict"])
+    checkpoints.load_weights(task, weights)
     return summary
 
 
@@ -251,7 +267,7 @@ def _check_same_run(out: Path, config: dict[str, Any]) -> bool:
     differing = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k) and k != "description")
     limits = {f"trainer.{k}" for k in FREE_TO_CHANGE}
     fixed = [k for k in differing if k not in limits]
-    if fixed and checkpoints.last(out).is_file():
+    if fixed and checkpoints.exists(checkpoints.last(out)):
         lines = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in fixed)
         raise TrainingError(f"{out} holds a run with other settings: {lines}. Use another --out, or --restart.")
     return not differing
@@ -275,7 +291,7 @@ def _forget(out: Path) -> None:
         out / "log.csv",
         out / "config.yaml",
     ):
-        file.unlink(missing_ok=True)
+        checkpoints.remove(file)
 
 
 def _versions() -> dict[str, str]:
