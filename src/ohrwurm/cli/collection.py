@@ -53,7 +53,12 @@ def index(
     collection: CollectionOption = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="Use this model too (a name or a model folder); repeatable."),
+        typer.Option(
+            "--model",
+            "--models",
+            metavar="NAME",
+            help="Use this model too (a name, a model folder, a run); repeatable.",
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Files at a time. By default one a core.", show_default=False)

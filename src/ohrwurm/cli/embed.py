@@ -42,7 +42,7 @@ def embed(
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="Where to: .npz, .parquet or .safetensors.")
     ] = Path("embeddings.npz"),
-    model: Annotated[str, typer.Option("--model", metavar="NAME", help="A model's name, or a model folder.")] = (
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="A model's name, a model folder, or a run.")] = (
         "ohrwurm-text"
     ),
     weights: Annotated[

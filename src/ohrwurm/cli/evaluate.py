@@ -39,7 +39,7 @@ def evaluate(
         typer.Option(
             "--model",
             metavar="NAME",
-            help="A model's name, or a model folder; by default the house model for the task.",
+            help="A model's name, a model folder, or a run; by default the house model for the task.",
         ),
     ] = None,
     weights: Annotated[

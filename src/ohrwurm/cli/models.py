@@ -61,7 +61,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
 @models.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A model's name, a model folder, or hf:org/name.")],
+    name: Annotated[str, typer.Argument(help="A model's name, a model folder, a run, or hf:org/name.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Show a model's card: input, vector, origin, measured results. Example: ohrwurm models show mel-statistics"""
@@ -125,7 +125,7 @@ def convert(
 
 @models.command()
 def export(
-    model: Annotated[str, typer.Argument(help="A model's name, a model folder, or hf:org/name.")],
+    model: Annotated[str, typer.Argument(help="A model's name, a model folder, a run, or hf:org/name.")],
     layout: Annotated[
         Literal["safetensors", "published", "onnx"],
         typer.Option("--format", help="Our tensors, the original code's checkpoint, or the audio encoder as ONNX."),

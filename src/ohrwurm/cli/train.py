@@ -65,8 +65,9 @@ def train(
             typer.echo("The recipe is sound. Without --dry-run it trains.")
             return
         _log_to_stderr()
+        from ohrwurm.folders import runs_folder
         from ohrwurm.training.runner import run
-        from ohrwurm.training.runs import run_id, runs_folder
+        from ohrwurm.training.runs import run_id
 
         if out is None:
             out = runs_folder() / run_id(resolved)
@@ -117,7 +118,8 @@ def list_runs(
     """All runs with their state. Example: ohrwurm runs list"""
     import dataclasses
 
-    from ohrwurm.training.runs import found_in, runs_folder
+    from ohrwurm.folders import runs_folder
+    from ohrwurm.training.runs import found_in
 
     runs = found_in(folder or runs_folder())
     if as_json:

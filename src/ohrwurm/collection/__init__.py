@@ -57,7 +57,7 @@ class Collection:
 
     Args:
         path: the collection folder; by default `default_folder()`.
-        models: names of models (or model folders) that `index` uses beside those already in use.
+        models: names of models (or model folders, or runs) that `index` uses beside those already in use.
 
     A session in Python does what the command line does::
 
@@ -134,7 +134,7 @@ class Collection:
         """
         from ohrwurm.collection.indexing import run
         from ohrwurm.collection.store import Store
-        from ohrwurm.models.registry import load
+        from ohrwurm.models.registry import load, located
 
         exists = (self.path / "meta.lance").is_dir()
         before = self.store.spaces() if exists else []
@@ -149,7 +149,7 @@ class Collection:
         wanted = [str(m) for m in models] if models is not None else self.models
         if wanted is None:
             wanted = [] if before else default_models()
-        sources = list(dict.fromkeys([s.source for s in before] + [_source(m) for m in wanted]))
+        sources = list(dict.fromkeys([s.source for s in before] + [located(m) for m in wanted]))
         as_before = {s.source: s.precision for s in before}
         loaded = [
             (source, load(source, precision=precision or as_before.get(source, "fp32"), device=device))
@@ -259,8 +259,3 @@ class Collection:
         from ohrwurm.collection.status import status
 
         return status(self.store)
-
-
-def _source(model: str) -> str:
-    """What `load` takes, whatever the working directory: folders become absolute."""
-    return os.path.abspath(model) if os.path.isfile(os.path.join(model, "config.json")) else model

@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +20,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from ohrwurm.errors import ModelError
-from ohrwurm.folders import cache_folder
+from ohrwurm.folders import cache_folder, run_folder
 from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, ModelCard, Pooling, Precision
 
@@ -83,7 +84,7 @@ def names() -> list[str]:
 
 
 def card(name: str | Path) -> ModelCard:
-    """The card of a registered model or of a model folder, without building it."""
+    """The card of a registered model, of a model folder or of a training run, without building it."""
     folder = _folder(name)
     if folder is not None:
         return _card_in(folder)
@@ -121,7 +122,23 @@ def _folder(name: str | Path) -> Path | None:
     for candidate in (Path(name), WEIGHTS / str(name), cached(str(name))):
         if (candidate / "config.json").is_file():
             return candidate
-    return None
+    return None if str(name) in names() else _of_run(name)
+
+
+def _of_run(run: str | Path) -> Path | None:
+    folder = run_folder(run)
+    if folder is None:
+        return None
+    if not (folder / "model" / "config.json").is_file():
+        raise ModelError(f"{folder}: this run has no model yet. Let it end: ohrwurm runs resume {run}")
+    return folder / "model"
+
+
+def located(name: str | Path) -> str:
+    """A model as `load` takes it whatever the working directory: model folders and runs by their absolute path."""
+    named = (Path(name) / "config.json").is_file()
+    folder = Path(name) if named else None if str(name) in names() else _of_run(name)
+    return str(name) if folder is None else os.path.abspath(folder)
 
 
 def builder(card: ModelCard) -> Callable[..., AudioEncoder]:
@@ -156,13 +173,14 @@ def load(
     device: str | torch.device = "cpu",
     **changes: Any,
 ) -> AudioEncoder:
-    """Load a model by name, from a model folder, or by name with a weights file of one's own.
+    """Load a model by name, from a model folder or a training run, or by name with a weights file of one's own.
 
     A model that needs training is never returned untrained: that is `build`.
 
     Args:
-        name: a name of `ohrwurm.models.registry.names()`, a folder with `config.json` and `model.safetensors`, or
-            such a folder on the Hugging Face hub, `hf:org/name` or `hf:org/name@revision` (fetched once).
+        name: a name of `ohrwurm.models.registry.names()`; a folder with `config.json` and `model.safetensors`, or such
+            a folder on the Hugging Face hub, `hf:org/name` or `hf:org/name@revision` (fetched once); a training run by
+            its id (`ohrwurm runs list`) or folder.
         weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
         precision: what the network computes in; "auto" is the fastest that this device has and whose agreement with
             fp32, as measured on the card, is at least `AGREEMENT`.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ohrwurm.errors import TrainingError
+from ohrwurm.folders import run_folder, runs_folder
 
 if TYPE_CHECKING:
     from ohrwurm.training.recipes import Recipe
@@ -25,11 +25,6 @@ class Run:
     state: str
     epochs: int
     best: str
-
-
-def runs_folder() -> Path:
-    """Where runs live unless told otherwise: `OHRWURM_RUNS`, or `runs` in the working folder."""
-    return Path(os.environ.get("OHRWURM_RUNS") or "runs")
 
 
 def run_id(recipe: Recipe) -> str:
@@ -57,9 +52,9 @@ def locate(run: str) -> Path:
     Raises:
         TrainingError: there is none; those that exist are named.
     """
-    for folder in (Path(run), runs_folder() / run):
-        if (folder / "config.yaml").is_file():
-            return folder
+    folder = run_folder(run)
+    if folder is not None:
+        return folder
     known = ", ".join(r.id for r in found_in(runs_folder())) or "none"
     raise TrainingError(f"no run {run!r} in {runs_folder()}; there: {known}. A run elsewhere is given by its folder.")
 
