@@ -329,3 +329,11 @@ def test_checkpoint_in_an_archive(tiny: ModelCard, tmp_path: Path, kind: str) ->
             archive.add(tmp_path, "release/../../outside", recursive=False)
     folder, _ = convert(packed, "tiny-ttmr", tmp_path / "model")
     assert same(registry.load(folder), trained)
+
+
+def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path) -> None:
+    state = registry.load("pitchnet").state_dict()
+    torch.save(state | {"salience.weight": torch.full_like(state["salience.weight"], torch.nan)}, tmp_path / "nan.pth")
+    with pytest.raises(ModelError, match=r"do not fit the model: 1 with NaN in them \(salience\.weight\)"):
+        convert(tmp_path / "nan.pth", "pitchnet", tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -138,6 +138,11 @@ def test_checkpoint_whose_two_encoders_differ_is_refused(tmp_path) -> None:
     torch.save({"state_dict": state}, tmp_path / "torn.ckpt")
     with pytest.raises(ModelError, match=r"1 missing in one of the two copies.*sequential\.3\.0\.bias"):
         registry.load("samplecnn", weights=tmp_path / "torn.ckpt")
+    state = lightning("SampleCNN")
+    state["model.encoder.sequential.3.0.bias"] = state["model.encoder.sequential.3.0.bias"] + 1
+    torch.save({"state_dict": state}, tmp_path / "changed.ckpt")
+    with pytest.raises(ModelError, match=r"1 tensors differ between the two copies.*sequential\.3\.0\.bias"):
+        registry.load("samplecnn", weights=tmp_path / "changed.ckpt")
 
 
 def test_head_or_projector_that_is_not_there_is_named(small: SampleCNN) -> None:

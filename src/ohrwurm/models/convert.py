@@ -40,7 +40,8 @@ class Conversion:
         file: the checkpoint.
         mapped: (published name, our name) of each tensor that was taken as it is.
         derived: our name → published names, of tensors that were computed (a cast, a transposition, a sum).
-        compared: published constants that were held against the model's own (a window, a mel bank) and agreed.
+        compared: published tensors that agree with what the model has: its own constants (a window, a mel bank), or
+            the weights of another copy in the checkpoint.
         ignored: published name → why it is not needed.
         kept: ours that the checkpoint does not have and the model does not need from it.
     """
@@ -69,7 +70,7 @@ class Conversion:
         """Every tensor, one a line."""
         said = [f"mapped    {theirs} → {ours}" for theirs, ours in self.mapped]
         said += [f"derived   {' + '.join(theirs) or 'nothing'} → {ours}" for ours, theirs in self.derived.items()]
-        said += [f"compared  {theirs}: agrees with the model's own" for theirs in self.compared]
+        said += [f"compared  {theirs}: agrees with what the model has" for theirs in self.compared]
         said += [f"ignored   {theirs}: {why}" for theirs, why in self.ignored.items()]
         return said + [f"kept      {ours}: not in the checkpoint, the model's own is kept" for ours in self.kept]
 
@@ -87,7 +88,7 @@ def read_weights(model: nn.Module, file: str | Path) -> Conversion:
 
     Raises:
         ModelError: the file is missing or damaged, holds more than tensors, or does not fit; the message names
-            missing, unexpected and wrongly shaped keys.
+            missing, unexpected and wrongly shaped keys, and those with NaN (a training that diverged).
 
     Example:
         >>> import tempfile
@@ -282,6 +283,7 @@ def _check(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], file: Path)
         _examples("unexpected", sorted(theirs.keys() - ours.keys())),
         _examples("of another shape", shapes),
         _examples("of another kind", kinds),
+        _examples("with NaN in them", [key for key in shared if not kinds and theirs[key].isnan().any()]),
     ]
     found = [problem for problem in problems if problem]
     if found:

@@ -126,7 +126,7 @@ class WaveformEncoder(AudioEncoder):
         vector depends on, keeps its values.
 
         Raises:
-            ModelError: the two copies of the encoder are not of the same tensors.
+            ModelError: the two copies of the encoder are not the same.
         """
         first, second = _under("encoder.", state), _under("model.encoder.", state)
         if first and second and first.keys() != second.keys():
@@ -134,6 +134,12 @@ class WaveformEncoder(AudioEncoder):
             raise ModelError(
                 f"{len(missing)} missing in one of the two copies of the encoder ({', '.join(missing[:4])}). "
                 "A training checkpoint holds it as `encoder` and as `model.encoder`: get the file again."
+            )
+        differing = [key for key in sorted(first.keys() & second.keys()) if not torch.equal(first[key], second[key])]
+        if differing:
+            raise ModelError(
+                f"{len(differing)} tensors differ between the two copies of the encoder ({', '.join(differing[:4])}): "
+                "`encoder` and `model.encoder` are one network in training. Keep the right one, and remove the other."
             )
         encoder = second or first
         if encoder:
