@@ -98,3 +98,12 @@ def test_chroma_follows_a_transposition_and_not_the_gain() -> None:
 def test_chroma_of_silence_is_zero_and_never_nan() -> None:
     assert Chroma()(torch.zeros(1, 50000)).abs().sum() == 0
     assert torch.isfinite(Chroma()(torch.zeros(1, 10))).all()
+
+
+@pytest.mark.parametrize("power", ["power", "real-squared"])
+def test_mixed_precision_leaves_decibels_as_they_are(power) -> None:
+    mel, waveform = MelSpectrogram(power=power), torch.sin(torch.arange(16000.0))[None]
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = mel(waveform)
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.equal(mixed, mel(waveform))

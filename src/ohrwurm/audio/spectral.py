@@ -81,6 +81,9 @@ class MelSpectrogram(nn.Module):
         self.top_db = top_db
 
     def forward(self, waveform: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(waveform.device.type):  # half precision overflows on powers, and rounds decibels
+            with torch.autocast(waveform.device.type, enabled=False):
+                return self(waveform)
         spectrum = stft(waveform, self.n_fft, self.hop, self.window)  # (B, bins, T), complex
         power = spectrum.real.square() if self.power == "real-squared" else power_of(spectrum)
         mel = torch.matmul(power.transpose(-1, -2), self.bank).transpose(-1, -2)  # (B, n_mels, T)
