@@ -72,9 +72,11 @@ def test_tag_overlap_is_ranked_in_expectation(golden) -> None:
     ranked = -np.argsort(order, axis=1).astype(float)  # the one order that was published
     assert (np.diff(np.take_along_axis(counts, order, 1)) <= 0).all()
     one = retrieval.evaluate(ranked, np.eye(len(tracks), dtype=bool), legacy="ttmr")
+    same = np.eye(len(tracks), dtype=bool)
+    worst, best = (retrieval.evaluate(counts + sign * same / 2, same) for sign in (-1, 1))
     for k in (1, 5, 10):
         assert one[f"R@{k}"] == pytest.approx(float(published[f"R_at_{k}"]), abs=1e-6)
-        assert abs(found.figures[f"R@{k}"].value - one[f"R@{k}"]) < 0.1
+        assert worst[f"R@{k}"] < found.figures[f"R@{k}"].value < best[f"R@{k}"]
     assert one["MedR"] == float(published["medRank"])
 
 

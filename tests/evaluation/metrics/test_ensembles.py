@@ -1,4 +1,4 @@
-"""Songs from clips as jukemir and CLMR make them, in any order of the clips."""
+"""Songs from clips as jukemir makes them, in any order of the clips (CLMR's: see `test_published_protocols`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ohrwurm.errors import DataError
-from ohrwurm.evaluation.metrics import classification, ensembles, key, tagging
+from ohrwurm.evaluation.metrics import classification, ensembles, key
 
 
 def weighted(truth, answers) -> float:
@@ -47,26 +47,6 @@ def test_the_strategy_is_chosen_on_the_validation_songs_and_reported_on_the_test
     true, answers = ensembles.song_truth(truth, songs), ensembles.answers(logits, songs, strategy)
     assert weighted(true, answers) == pytest.approx(published["score"], abs=1e-6)
     assert (true == answers).mean() == pytest.approx(published["accuracy"], abs=1e-6)
-
-
-@pytest.mark.parametrize("name", ["magnatagatune", "gtzan"])
-def test_probabilities_of_chunks_equal_the_published_linear_evaluation(golden, name: str) -> None:
-    g = {key.removeprefix(f"{name}/"): v for key, v in golden("tune/clmr_evaluate").items() if key.startswith(name)}
-    chunk, classes, several = int(g["chunk"]), int(g["n_classes"]), name == "magnatagatune"
-    ends = np.cumsum(g["audio_len"])
-    logits, tracks = [], []
-    for i, audio in enumerate(np.split(g["audio_concat"], ends[:-1])):
-        whole = -(-len(audio) // chunk) - 1  # the last chunk is dropped, complete or not
-        logits.append(audio[: whole * chunk].reshape(whole, chunk)[:, :classes])
-        tracks += [i] * whole
-    scores = ensembles.probabilities(np.concatenate(logits), tracks, several=several)
-    if several:
-        found = tagging.evaluate(g["labels"], scores)
-        assert found["ROC-AUC"] == pytest.approx(float(g["ROC-AUC"]), abs=1e-6)
-        assert found["PR-AUC"] == pytest.approx(float(g["PR-AUC"]), abs=1e-6)
-    else:
-        found = classification.evaluate(g["labels"], scores)
-        assert found["accuracy"] == pytest.approx(float(g["Accuracy"]), abs=1e-6)
 
 
 @pytest.mark.parametrize("strategy", ensembles.STRATEGIES)

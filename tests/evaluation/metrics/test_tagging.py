@@ -109,6 +109,13 @@ def test_micro_and_macro_equal_scikit_learn() -> None:
         assert found[f"F1{name}"] == pytest.approx(f1_score(truth, scores >= 0.5, average=form))
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float16, np.float64])
+def test_scores_of_any_kind_of_number_rank_alike(kind: type) -> None:
+    rng = np.random.default_rng(2)
+    truth, scores = rng.random((30, 3)) < 0.4, rng.integers(2, size=(30, 3))
+    assert tagging.evaluate(truth, scores.astype(kind), 1) == tagging.evaluate(truth, scores.astype(float), 1)
+
+
 def test_a_label_without_positives_is_counted_and_named_not_averaged() -> None:
     rng = np.random.default_rng(1)
     truth, scores = rng.random((40, 3)) < 0.4, rng.random((40, 3))

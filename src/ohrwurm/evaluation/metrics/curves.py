@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sweep:
-    """The items of each column from the highest score down, arrays `(items, labels)`.
+    """The items of each label from the highest score down, arrays `(labels, items)`.
 
     Attributes:
         truth: whether the item is positive.
@@ -33,16 +33,36 @@ class Sweep:
     taken: NDArray[np.int64]
     hits: NDArray[np.int64]
 
+    def average_precision(self) -> Floats:
+        """See the function of this name."""
+        return _ratio((self.truth * (self.hits / self.taken)).sum(1), self.truth.sum(1))
 
-def sweep(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Sweep:
+    def roc_auc(self) -> Floats:
+        """See the function of this name."""
+        # A positive item loses to the negatives strictly above its score, and half to those level with it: the mean
+        # of the negatives above and of those at or above.
+        upto = self.taken - self.hits
+        opens = np.ones(self.truth.shape, bool)
+        opens[:, 1:] = self.scores[:, 1:] != self.scores[:, :-1]
+        above = np.where(opens, np.cumsum(~self.truth, axis=1) - ~self.truth, 0)
+        if above.shape[1]:
+            above = np.maximum.accumulate(above, axis=1)
+        positives = self.truth.sum(1)
+        pairs = positives * (self.truth.shape[1] - positives)
+        return _ratio(pairs - (self.truth * (upto + above)).sum(1) / 2, pairs)
+
+
+def sweep(truth: ArrayLike, scores: ArrayLike) -> Sweep:
     """Lower the threshold of every column of `(items, labels)` from its highest score to its lowest."""
-    order = np.argsort(-scores, axis=0, kind="stable")
-    t, s = np.take_along_axis(truth, order, 0), np.take_along_axis(scores, order, 0)
+    given = np.asarray(scores)
+    t, s = np.asarray(truth, bool).T, np.ascontiguousarray(given.T, dtype=np.result_type(given, np.float32))
+    order = np.argsort(-s, axis=1)
+    t, s = np.take_along_axis(t, order, 1), np.take_along_axis(s, order, 1)
+    count = t.shape[1]
     closes = np.ones(t.shape, bool)  # the last of a run of equal scores
-    closes[:-1] = s[1:] != s[:-1]
-    place = np.where(closes, np.arange(len(t))[:, None], len(t))
-    last = np.minimum.accumulate(place[::-1], axis=0)[::-1]
-    hits = np.take_along_axis(np.cumsum(t, axis=0, dtype=np.int64), last, 0)
+    closes[:, :-1] = s[:, 1:] != s[:, :-1]
+    last = np.minimum.accumulate(np.where(closes, np.arange(count), count)[:, ::-1], axis=1)[:, ::-1]
+    hits = np.take_along_axis(np.cumsum(t, axis=1, dtype=np.int64), last, 1)
     return Sweep(t, s, last + 1, hits)
 
 
@@ -52,9 +72,7 @@ def average_precision(truth: ArrayLike, scores: ArrayLike) -> Floats:
     >>> average_precision([[True], [False], [True]], [[0.9], [0.8], [0.7]])
     array([0.83333333])
     """
-    t = np.asarray(truth, bool)
-    found = sweep(t, np.asarray(scores))
-    return _ratio((found.truth * found.hits / found.taken).sum(0), t.sum(0))
+    return sweep(truth, scores).average_precision()
 
 
 def roc_auc(truth: ArrayLike, scores: ArrayLike) -> Floats:
@@ -65,19 +83,7 @@ def roc_auc(truth: ArrayLike, scores: ArrayLike) -> Floats:
     >>> roc_auc([[True], [False], [True], [False]], [[0.9], [0.8], [0.8], [0.1]])
     array([0.875])
     """
-    t = np.asarray(truth, bool)
-    found = sweep(t, np.asarray(scores))
-    # A positive item loses to the negatives strictly above its score, and half to those level with it: the mean of
-    # the negatives above and of those at or above.
-    upto = found.taken - found.hits
-    opens = np.ones(t.shape, bool)
-    opens[1:] = found.scores[1:] != found.scores[:-1]
-    above = np.where(opens, np.cumsum(~found.truth, axis=0) - ~found.truth, 0)
-    above = np.maximum.accumulate(above, axis=0) if len(t) else above
-    lost = (found.truth * (upto + above)).sum(0) / 2
-    positives = t.sum(0)
-    pairs = positives * (len(t) - positives)
-    return _ratio(pairs - lost, pairs)
+    return sweep(truth, scores).roc_auc()
 
 
 def best_thresholds(truth: ArrayLike, scores: ArrayLike) -> Floats:
@@ -88,15 +94,13 @@ def best_thresholds(truth: ArrayLike, scores: ArrayLike) -> Floats:
     >>> best_thresholds([[True], [False], [True], [False]], [[0.9], [0.8], [0.7], [0.1]])
     array([0.7])
     """
-    t, s = np.asarray(truth, bool), np.asarray(scores)
-    chosen = np.full(t.shape[1], np.nan)
-    if not len(t):
-        return chosen
-    found = sweep(t, s)
-    f1 = 2 * found.hits / (found.taken + t.sum(0))
-    last = len(t) - 1 - np.argmax(f1[::-1], axis=0)
-    some = t.any(0)
-    chosen[some] = np.take_along_axis(found.scores, last[None], 0)[0, some]
+    found = sweep(truth, scores)
+    chosen = np.full(len(found.truth), np.nan)
+    some = found.truth.any(1)
+    if some.any():
+        f1 = 2 * found.hits / (found.taken + found.truth.sum(1, keepdims=True))
+        last = f1.shape[1] - 1 - np.argmax(f1[:, ::-1], axis=1)
+        chosen[some] = np.take_along_axis(found.scores, last[:, None], 1)[some, 0]
     return chosen
 
 

@@ -78,8 +78,8 @@ def per_label(truth: ArrayLike, scores: ArrayLike) -> dict[str, NDArray[np.float
     >>> per_label([[1, 0], [0, 0]], [[0.8, 0.3], [0.1, 0.4]])["ROC-AUC"]
     array([ 1., nan])
     """
-    t, s = validate(truth, scores)
-    return {"ROC-AUC": curves.roc_auc(t, s), "PR-AUC": curves.average_precision(t, s)}
+    found = curves.sweep(*validate(truth, scores))
+    return {"ROC-AUC": found.roc_auc(), "PR-AUC": found.average_precision()}
 
 
 def decide(scores: ArrayLike, thresholds: ArrayLike, *, strict: bool = False) -> NDArray[np.bool_]:
@@ -121,12 +121,12 @@ def evaluate(truth: ArrayLike, scores: ArrayLike, thresholds: ArrayLike | None =
     """
     t, s = validate(truth, scores)
     each, empty = per_label(t, s), gaps(t)
-    cells = t.reshape(-1, 1), s.reshape(-1, 1)
+    cells = curves.sweep(t.reshape(-1, 1), s.reshape(-1, 1))
     found = {
         "ROC-AUC": _mean(each["ROC-AUC"]),
         "PR-AUC": _mean(each["PR-AUC"]),
-        "ROC-AUC (micro)": float(curves.roc_auc(*cells)[0]),
-        "PR-AUC (micro)": float(curves.average_precision(*cells)[0]),
+        "ROC-AUC (micro)": float(cells.roc_auc()[0]),
+        "PR-AUC (micro)": float(cells.average_precision()[0]),
     }
     if thresholds is not None:
         decisions = decide(s, thresholds)
