@@ -66,6 +66,10 @@ def test_list_names_every_model_for_people_and_machines() -> None:
 def test_show_prints_the_card() -> None:
     assert "16000 Hz" in run("show", "mel-statistics").output
     assert answer("show", "mel-statistics")["dim"] == 192
+    told = " ".join(run("show", "musicfm-msd").output.split())
+    assert 'ohrwurm.load("musicfm-msd")' in told
+    for shown in ("25 a second, of layer 7", "cosine to fp32 at least 0.9999", "random weights", "get_latent"):
+        assert shown in told
 
 
 def test_unknown_model_is_an_error_that_names_the_nearest() -> None:

@@ -332,3 +332,8 @@ def test_describe_is_json_of_all_cards() -> None:
     described = [entry["name"] for entry in json.loads(registry.describe())]
     assert described == registry.names()
     assert set(NAMES) <= set(described)
+
+
+@pytest.mark.parametrize("name", registry.bundled())
+def test_readme_of_a_bundled_model_is_that_of_its_card(name: str) -> None:
+    assert (registry.WEIGHTS / name / "README.md").read_text(encoding="utf-8") == readme(registry.card(name))

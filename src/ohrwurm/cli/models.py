@@ -76,7 +76,7 @@ def show(
 
     from ohrwurm.models.readme import description
 
-    Console().print(Markdown(description(card)))
+    Console().print(Markdown(description(card, name)))
 
 
 @models.command()

@@ -42,13 +42,19 @@ def metadata(card: ModelCard) -> dict[str, object]:
     return {**licence, "library_name": "ohrwurm", "pipeline_tag": "feature-extraction", "tags": tags}
 
 
-def description(card: ModelCard) -> str:
-    """What a model is for, how it listens, what was measured, as Markdown."""
+def description(card: ModelCard, name: str = "FOLDER") -> str:
+    """What a model is for, how it listens, what was measured, as Markdown; `name` is what `ohrwurm.load` takes.
+
+    >>> card = ModelCard("m", "a", 16000, 5.0, 5.0, 8, ("sound",), "", layer=7, frame_rate=25.0)
+    >>> [line for line in description(card, "m").splitlines() if "frames" in line or "load" in line]
+    ['| frames | 25 a second, of layer 7 |', 'model = ohrwurm.load("m")']
+    """
     lines = [f"# {card.name}", "", card.description, "", "| | |", "|---|---|"]
     lines += [
         f"| good for | {', '.join(card.good_for) or 'features'} |",
         f"| input | {card.sample_rate} Hz, windows of {card.window:g} s every {card.hop:g} s |",
         f"| vector | {card.dim} dimensions, {card.pooling}, compared by {card.comparison} |",
+        *_rows(card),
         f"| licence | {card.licence} |",
         f"| source | {card.source or card.paper} |",
     ]
@@ -56,9 +62,23 @@ def description(card: ModelCard) -> str:
         published = [card.weights.get("url", ""), card.weights.get("file", "")]
         checksum = f"SHA-256 {card.weights['sha256']}" if card.weights.get("sha256") else ""
         lines.append(f"| published weights | {' '.join(part for part in (*published, checksum) if part)} |")
-    lines += ["", "```python", "import ohrwurm", "", 'model = ohrwurm.load("FOLDER")  # or "hf:org/name"', "```"]
+    hint = '  # or "hf:org/name"' if name == "FOLDER" else ""
+    lines += ["", "```python", "import ohrwurm", "", f'model = ohrwurm.load("{name}"){hint}', "```"]
     if card.results:
         columns = ("data", "protocol", "metric", "value", "chance", "baseline", "n")
         lines += ["", "## Measured", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
         lines += ["| " + " | ".join(str(r.get(c, "")) for c in columns) + " |" for r in card.results]
     return "\n".join(lines) + "\n"
+
+
+def _rows(card: ModelCard) -> list[str]:
+    """What only some cards state: frames and layer, faster precisions, the windows of the paper."""
+    of = "" if card.layer is None else f", of layer {card.layer}"
+    rows = [f"| frames | {card.frame_rate:.4g} a second{of} |"] if card.frame_rate is not None else []
+    rows += [
+        f"| {precision} | cosine to fp32 at least {agreed['cosine']:g}: {agreed['measured']} |"
+        for precision, agreed in card.agreement.items()
+    ]
+    if card.published:
+        rows.append(f"| published windows | {card.published.get('note') or 'as the card says'} |")
+    return rows
