@@ -171,6 +171,10 @@ def test_precision_that_a_model_does_not_have_is_refused_by_name() -> None:
 def test_joint_models_put_text_beside_audio(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(name)
     assert isinstance(model, JointModel)
+    with pytest.raises(ModelError, match=r"takes a list of texts, not 'piano': give \['piano'\]"):
+        model.encode_text("piano")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="takes a list of texts; None in it"):
+        model.encode_text(["piano", None])  # type: ignore[list-item]
     if name not in registry.bundled():  # its tokeniser or word vectors are not here: what is asked is that this is said
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         model.text_encoder.tokenizer_name = "/nowhere"  # type: ignore[union-attr, assignment]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -277,6 +277,21 @@ def check_cast(model: AudioEncoder) -> None:
         )
 
 
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse what is no list of texts; of one text alone, each letter would count as a text.
+
+    >>> check_texts("jazz")
+    Traceback (most recent call last):
+        ...
+    ohrwurm.errors.ModelError: takes a list of texts, not 'jazz': give ['jazz']
+    """
+    if isinstance(texts, str):
+        raise ModelError(f"takes a list of texts, not {texts!r}: give [{texts!r}]")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ModelError(f"takes a list of texts; {text!r} in it is a {type(text).__name__}")
+
+
 class TextEncoder(nn.Module):
     """A network that turns texts into vectors of `dim` numbers."""
 
@@ -291,7 +306,11 @@ class JointModel(AudioEncoder):
     """An audio encoder with a text encoder into the same space."""
 
     def encode_text(self, texts: list[str]) -> Tensor:
-        """Encode n texts to `(n, card.dim)`, comparable by cosine with what `forward` pools."""
+        """Encode n texts to `(n, card.dim)`, comparable by cosine with what `forward` pools.
+
+        Raises:
+            ModelError: no list of texts, or the model has no text encoder, or that not its tokeniser.
+        """
         raise NotImplementedError
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ohrwurm.audio.spectral import MelSpectrogram
 from ohrwurm.errors import ModelError
-from ohrwurm.models.base import Encoded, JointModel, ModelCard, Precision, TextEncoder
+from ohrwurm.models.base import Encoded, JointModel, ModelCard, Precision, TextEncoder, check_texts
 from ohrwurm.models.folding import Derived, folded, folds, tensors_of
 from ohrwurm.models.precision import has_bf16
 from ohrwurm.models.registry import architecture, register_card
@@ -283,6 +283,7 @@ class MusCALL(JointModel):
     def encode_text(self, texts: list[str]) -> Tensor:
         if self.textual_head is None:
             raise ModelError("this MusCALL was built with text='none': give text vectors to project_text instead")
+        check_texts(texts)
         return self.project_text(self.textual_head(texts))
 
     def project_ssl(self, vectors: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ohrwurm.audio.spectral import MelSpectrogram, Power
 from ohrwurm.errors import ModelError
-from ohrwurm.models.base import AudioEncoder, Encoded, JointModel, ModelCard, TextEncoder, unit
+from ohrwurm.models.base import AudioEncoder, Encoded, JointModel, ModelCard, TextEncoder, check_texts, unit
 from ohrwurm.models.registry import architecture, register_card
 from ohrwurm.models.text import text_encoder
 from ohrwurm.models.ttmr_cnn import Frontend, MixType, ResidualStack
@@ -183,6 +183,7 @@ class TTMR(TTMRAudio, JointModel):
     def encode_text(self, texts: list[str]) -> Tensor:
         if self.text_encoder is None:
             raise ModelError("this TTMR was built with text='none': give text vectors to project_text instead")
+        check_texts(texts)
         return self.project_text(self.text_encoder(texts))
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
