@@ -50,6 +50,22 @@ register_card(
 )
 
 
+architecture("test-cli-versions")(Loudness)
+register_card(
+    ModelCard(
+        "test-cli-versions",
+        "test-cli-versions",
+        sample_rate=8000,
+        window=1.0,
+        hop=1.0,
+        dim=2,
+        good_for=("versions",),
+        description="",
+        features={"learned": False},
+    )
+)
+
+
 def ohrwurm(*arguments: str | Path, code: int = 0) -> Result:
     result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=True)
     assert result.exit_code == code, result.output + repr(result.exception)
@@ -217,3 +233,12 @@ def test_default_collection_is_in_the_data_folder(monkeypatch: pytest.MonkeyPatc
     assert Collection().path == tmp_path / "ohrwurm" / "collection"
     monkeypatch.setenv("OHRWURM_COLLECTION", str(tmp_path / "mine"))
     assert Collection().path == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    "model, question", [("test-cli-loudness", 'search "solo piano"'), ("test-cli-versions", "versions FILE")]
+)
+def test_index_names_a_question_that_its_models_answer(music: Path, tmp_path: Path, model: str, question: str) -> None:
+    place = tmp_path / "my music"
+    said = ohrwurm("index", music / "soft song.wav", "--collection", place, "--model", model).stdout
+    assert said.splitlines()[-1] == f"Now: ohrwurm {question} --collection '{place}'"

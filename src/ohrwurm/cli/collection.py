@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -303,7 +304,10 @@ def _print_report(music: Collection, report: Report) -> None:
     ):
         if count:
             typer.echo(f"{count:>6} {what}")
-    typer.echo(f'Now: ohrwurm search "solo piano" --collection {music.path}')
+    uses = {use for model in music.status().models for use in model.good_for}
+    asked = {"words": 'search "solo piano"', "sound": "search --like FILE", "versions": "versions FILE"}
+    for question in [question for use, question in asked.items() if use in uses][:1]:
+        typer.echo(f"Now: ohrwurm {question} --collection {shlex.quote(str(music.path))}")
 
 
 def _print_results(results: list[Result], as_json: bool) -> None:
