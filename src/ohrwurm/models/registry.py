@@ -225,8 +225,8 @@ def load(
 
 
 def _file_name(card: ModelCard) -> str:
-    """What the published weights' file is called, or might be."""
-    return Path(card.weights.get("file") or card.weights.get("url") or "weights.pth").name
+    """What the published weights' file is called, where that is known."""
+    return Path(card.weights.get("file") or card.weights.get("url") or "FILE").name
 
 
 def _placed(model: AudioEncoder, precision: Precision | Literal["auto"], device: str | torch.device) -> AudioEncoder:
