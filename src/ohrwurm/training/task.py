@@ -81,13 +81,13 @@ class Task(lightning.LightningModule):
         """The rows `(n, ...)` of all processes together, `(world n, ...)`, with gradients to each process's own.
 
         For losses over all pairs of a batch: with every process computing the joint loss, the averaged gradients are
-        those of one process with the joint batch. The order is by process, the same in every call of a step.
+        those of one process with the joint batch. The rows are in that batch's order, as `Batches` has dealt them out.
         """
         if self.share[1] == 1:
             return x
         gathered = self.all_gather(x, sync_grads=x.requires_grad)
         assert isinstance(gathered, torch.Tensor)
-        return gathered.flatten(0, 1)
+        return gathered.transpose(0, 1).flatten(0, 1)  # (world, n, ...) → row i of every process, then row i + 1
 
     def names(self, batch: Any) -> list[str]:
         """The recordings in a batch, for the error when the loss is no number; empty where they have no names."""
