@@ -101,10 +101,10 @@ def test_killed_and_resumed_equals_uninterrupted(recipe: Path, music: Path, tmp_
 
 def test_item_is_a_function_of_seed_epoch_and_track(recipe: Path, music: Path) -> None:
     task = build(recipe, *settings(music))
-    first, again = task.item(3, 1, 2), task.item(3, 1, 2)
-    assert first["text"] == again["text"]
-    assert np.array_equal(first["audio"], again["audio"])
-    crops = [task.item(3, 1, epoch)["audio"] for epoch in range(8)]
+    first, again = task.examples.training_item(3, 1, 2), task.examples.training_item(3, 1, 2)
+    assert first[0] == again[0]
+    assert np.array_equal(first[1], again[1])
+    crops = [task.examples.training_item(3, 1, epoch)[1] for epoch in range(8)]
     assert len({crop[:100].tobytes() for crop in crops}) > 4
     by_workers = [list(task.training_loader(1, 2))]
     task.workers = 2
@@ -116,19 +116,25 @@ def test_item_is_a_function_of_seed_epoch_and_track(recipe: Path, music: Path) -
 
 def test_labels_are_all_tags_also_where_the_text_names_a_part(recipe: Path, music: Path) -> None:
     task = build(recipe, *settings(music, "task.loss=triplet", "task.representation=tag"))
-    batch = task.batch(task.training_rows[:6], 0, 0)
+    batch = task.examples.batch(task.examples.training[:6], (0, 0), training=True)
     assert batch["labels"].sum(1).tolist() == [2.0] * 6
-    assert all(text in task.tags for text in batch["texts"])
+    assert all(text in task.examples.tags for text in batch["texts"])
 
 
 @pytest.mark.parametrize(
     "overrides, message",
     [
-        (["task.data="], "give a manifest or a pack"),
+        (["task.data="], "give a manifest, a pack or a data set"),
         (["task.data=none.csv"], "no such manifest"),
         (["task.batch_size=19"], "18 training tracks are fewer than a batch of 19"),
         (["task.loss=classification"], "model=ttmr-classification"),
+        (["task.batch_size=1"], "batch_size=1 has no negatives"),
         (["task.ssl_weight=0.3"], "ssl_dim"),
+        (["task.augment={nose: 0.3}"], "MusCALL has no 'nose'; did you mean noise"),
+        (["task.parameters.objective=triplet"], "needs a temperature"),
+        (["task.pretrained_text=bert-base-uncased"], "StaticTextEncoder takes none"),
+        (["task.parameters.text=none"], "give the model a text encoder"),
+        (["task.parameters.text=glove", "task.parameters.text_dim=2"], "GloVe text needs word vectors"),
         (["task.los=triplet"], "Did you mean loss"),
         (["task.model=muscal"], "muscall"),
     ],
@@ -138,12 +144,19 @@ def test_mistakes_are_said_before_the_first_step(overrides, message: str, recipe
         build(recipe, *settings(music, *overrides))
 
 
+def test_window_that_the_model_cannot_take_is_said_before_the_first_step(recipe: Path, music: Path) -> None:
+    small = "{audio_seconds: 10, width: 4, audio_dim: 8, text: static, text_dim: 8}"
+    with pytest.raises(ohrwurm.errors.ModelError, match="set audio_seconds"):
+        build(recipe, f"task.data={music}", "task.model=muscall", f"task.parameters={small}", *SMALL)
+
+
 def test_manifest_that_cannot_train_is_refused(recipe: Path, music: Path, tmp_path: Path) -> None:
     tracks = Manifest.read(music).tracks
     for name, rows, message in (
         ("empty", [], "no recording"),
         ("one", tracks[:1], "at least 2 are needed"),
         ("untagged", [Track(t.track_id, t.path) for t in tracks], "have no tags"),
+        ("untested", [*tracks, Track("x", tracks[0].path, "test")], "1 of 25 tracks have no tags.*: x"),
         ("gone", [Track(t.track_id, t.path + ".x", tags=("a",)) for t in tracks], "none of 24 can be read"),
     ):
         Manifest(rows).write(tmp_path / f"{name}.csv")

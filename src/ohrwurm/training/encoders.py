@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ohrwurm.errors import ModelError
+from ohrwurm.errors import ModelError, RecipeError
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, ModelCard
 from ohrwurm.models.convert import read_weights
@@ -81,6 +81,24 @@ def encoder_to_train(model: str, card: ModelCard, samples: int, weights: str = "
         source="ohrwurm train",
     )
     return encoder.train()
+
+
+def start_from_pretrained(text_encoder: Any, source: str) -> None:
+    """Fill a text encoder (BERT, CLIP) with the weights of a folder or of the Hugging Face hub.
+
+    Raises:
+        RecipeError: the encoder is of another kind, or there are no such weights.
+    """
+    if not hasattr(text_encoder, "load_pretrained"):
+        raise RecipeError(f"pretrained_text is for BERT and CLIP; {type(text_encoder).__name__} takes none")
+    try:
+        text_encoder.load_pretrained(source)
+    except (OSError, ValueError, RuntimeError) as error:  # not there, not a model, of another size
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RecipeError(
+            f"pretrained_text={source}: {reason} Give a folder with config.json and model.safetensors, allow access to "
+            "the Hugging Face hub, or null to start from random weights."
+        ) from error
 
 
 def freeze_unused(module: torch.nn.Module, output: Tensor) -> None:

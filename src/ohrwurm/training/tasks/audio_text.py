@@ -8,33 +8,37 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import random
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ohrwurm.audio.windows import Windowing, plan
-from ohrwurm.data.recordings import open_recordings
-from ohrwurm.data.splits import train_and_validation
-from ohrwurm.data.text_views import Representation, check_texts, text_view
-from ohrwurm.errors import DataError, RecipeError
+from ohrwurm.audio.augment import muscall_chain
+from ohrwurm.data.text_views import Representation
+from ohrwurm.errors import RecipeError
 from ohrwurm.evaluation.metrics import retrieval
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, JointModel
-from ohrwurm.models.text_static import split_words
-from ohrwurm.models.ttmr import TTMRClassifier
+from ohrwurm.models.ttmr import TTMRClassifier, label_list
 from ohrwurm.objectives.classification import binary_cross_entropy
-from ohrwurm.objectives.contrastive import clip_loss, content_weights, weighted_clip_loss
+from ohrwurm.objectives.contrastive import (
+    clip_logits,
+    clip_loss,
+    content_weights,
+    in_batch_accuracy,
+    nt_xent,
+    weighted_clip_loss,
+)
 from ohrwurm.objectives.sampling import label_aware_triplet_loss
 from ohrwurm.training.batches import Batches, shuffled
+from ohrwurm.training.encoders import freeze_unused, start_from_pretrained
 from ohrwurm.training.limits import VALIDATION
 from ohrwurm.training.schedules import Schedule, by_step, cycling_cosine, warm_cosine_epochs, with_warm_cosine
 from ohrwurm.training.sentences import kept_sentence_vectors
-from ohrwurm.training.task import Task, generator, rounded, seed_of
+from ohrwurm.training.task import Task, generator, rounded
+from ohrwurm.training.text_examples import TextExamples, ValidationCrop
+from ohrwurm.training.text_scores import query_scores, relevance, track_vectors
 
 Loss = Literal["contrastive", "content-aware", "triplet", "classification"]
 LARGEST_SCALE = 100.0
@@ -45,11 +49,12 @@ class AudioTextTask(Task):
     """Train a model of text and audio, or a tagger, from audio files with tags or captions.
 
     Args:
-        data: a manifest (CSV, JSONL, Parquet) or a pack of one; `--data` on the command line.
+        data: a manifest, a pack, or a data set as published (`ohrwurm.data.sources`); `--data` on the command line.
         model: name of the card to start from, e.g. ``ttmr-contrastive-bert-stochastic``, ``muscall``.
-        parameters: replace those of the card.
+        parameters: replace those of the card. A tagger's ``tags``, its classes, are those of the data set as published,
+            else of the training tracks by the alphabet, unless they are given here, as a list or by a list's name.
         name, description: of the trained model's card.
-        window: seconds of a training crop; the card's unless given.
+        window: seconds of a crop; the card's unless given. Shorter recordings are filled up with zeros.
         loss: ``contrastive``; ``content-aware`` (MusCALL: items whose text resembles the others' weigh more);
             ``triplet`` (TTMR: negatives drawn by similarity and labels); ``classification`` (of the tags).
         representation: ``tag``, ``caption`` (all tags) and ``stochastic`` as TTMR names them; ``sentence`` is the
@@ -62,7 +67,8 @@ class AudioTextTask(Task):
             each step (MusCALL).
         ssl_weight: share of audio self-supervision in the loss (MusCALL: 0.3); 0 has none.
         ssl_temperature: of its NT-Xent.
-        augment: probability of each augmentation of the training audio, e.g. ``{noise: 0.3, pitch_shift: 0.4}``.
+        augment: probability of each augmentation of the training audio, e.g. ``{noise: 0.3, pitch_shift: 0.4}``; there
+            are ``polarity``, ``noise``, ``gain`` and ``pitch_shift``.
         ssl_augment: the same for its second view.
         batch_size: of all processes together.
         optimizer, lr, betas, eps, weight_decay: ``adam`` (TTMR) or ``adamw`` (MusCALL).
@@ -70,9 +76,16 @@ class AudioTextTask(Task):
         schedule: ``warm-cosine`` (5 % of warm-up, by whatever limits the run), ``warm-cosine-epochs`` (TTMR's),
             ``cycling`` (MusCALL's, five full periods), ``cosine-epochs`` or ``constant``.
         warmup_epochs, min_lr: of TTMR's schedule.
-        monitor: ``loss`` of random crops and texts as published (lower is better), or ``R@10`` / ``mAP@10`` of
-            text-to-audio retrieval among the validation tracks.
+        monitor: ``loss`` (lower is better), or ``R@10`` / ``mAP@10`` of text-to-audio retrieval among the validation
+            tracks.
+        validation_crop: where validation and the final test listen. ``random``: the loss is that of random crops and
+            texts (TTMR's; but the same ones each time), a track's vector is the mean over all its windows. ``centre``:
+            both hear the crop in the middle alone (MusCALL).
         validation_size: most tracks that retrieval is validated on, a fixed sample.
+
+    Raises:
+        RecipeError: settings that do not go together. DataError: too little data, or tracks without text or tags.
+        ModelError: no such model, or parameters or a window that it cannot take.
     """
 
     def __init__(
@@ -105,6 +118,7 @@ class AudioTextTask(Task):
         warmup_epochs: int = 10,
         min_lr: float = 1e-9,
         monitor: Literal["loss", "R@10", "mAP@10"] = "loss",
+        validation_crop: ValidationCrop = "random",
         validation_size: int = 1000,
     ) -> None:
         super().__init__()
@@ -112,157 +126,178 @@ class AudioTextTask(Task):
         self.settings: Any = self.hparams
         self.monitor = f"validation/{monitor}"
         self.mode = "min" if monitor == "loss" else "max"
-        if not data:
-            raise RecipeError("what to train on? give a manifest or a pack: --data MANIFEST")
+        if batch_size < 2:
+            raise RecipeError("batch_size=1 has no negatives; 2 is the least")
         card = registry.card(model)
-        self.window = window or card.window
-        self.rate = int((parameters or {}).get("sample_rate", card.sample_rate))
-        self.recordings = open_recordings(data, self.rate)
-        self._check_data()
-        self._check_kind(registry.builder(card))
+        given = (parameters or {}).get("tags") or ()
         parameters = {**card.parameters, **(parameters or {})}
-        card = dataclasses.replace(
-            card, name=name, description=description, parameters=self._completed(parameters), window=self.window,
-            hop=self.window, sample_rate=self.rate, dim=int(parameters.get("dim", card.dim)), results=(), sha256="",
-            published={}, weights={}, licence="your own", paper=f"After {card.paper}",
-            source="ohrwurm train", agreement={},
+        self._check_kind(registry.builder(card), parameters)
+        rate = int(parameters.get("sample_rate", card.sample_rate))
+        window = window or card.window
+        self.examples = TextExamples(
+            data, rate, round(window * rate), None if loss == "classification" else representation,
+            loss in ("triplet", "classification"), list(label_list(given) if isinstance(given, str) else given),
+            batch_size, validation_crop,
         )  # fmt: skip
-        self.model: Any = registry.build(card).train()  # build gives it in eval mode, and the Trainer keeps that
-        if ssl_weight and getattr(self.model, "audio_ssl", None) is None:
-            raise RecipeError("ssl_weight needs a model with a projection for it: model=muscall parameters.ssl_dim=128")
-        encoder: Any = getattr(self.model, "text_encoder", None)
-        if pretrained_text:
-            encoder.load_pretrained(pretrained_text)
-        if freeze_text:
-            encoder.requires_grad_(False)
+        self.by_tag = loss == "classification"
+        self.judged = self.examples.test if len(self.examples.test) > 1 else self.examples.validation
+        for rows in (self.examples.validation, self.judged):
+            relevance(self.examples, rows, self.by_tag)  # there is something to judge by
+        card = dataclasses.replace(
+            card, name=name, description=description, parameters=self._completed(parameters), window=window, hop=window,
+            minimum=None, sample_rate=rate, dim=int(parameters.get("dim", card.dim)), results=(), sha256="",
+            published={}, weights={}, licence="your own", paper=f"After {card.paper}", source="ohrwurm train",
+            agreement={},
+        )  # fmt: skip
+        self.model: Any = registry.build(card)
+        second = muscall_chain(ssl_augment or {})
+        self.chains = (muscall_chain(augment) if augment else None, second if ssl_weight else None)
+        self._start_text()
+        self._check_model()
+        self.model.train()  # build gives it in eval mode, and the Trainer keeps that
 
-    # Data ----------------------------------------------------------------------------------------------------------
-
-    def _check_data(self) -> None:
-        settings, tracks = self.settings, self.recordings.tracks
-        self.training_rows, self.validation_rows = train_and_validation(tracks)
-        self.test_rows = [i for i, t in enumerate(tracks) if t.split == "test"]
-        used = [tracks[i] for i in (*self.training_rows, *self.validation_rows)]
-        labelled = settings.loss in ("triplet", "classification")
-        check_texts(used, "tag" if settings.loss == "classification" else settings.representation, settings.data)
-        if labelled:
-            check_texts(used, "tag", settings.data)
-        if settings.batch_size > len(self.training_rows):
-            raise DataError(
-                f"{settings.data}: {len(self.training_rows)} training tracks are fewer than a batch of "
-                f"{settings.batch_size}. Set task.batch_size={len(self.training_rows)} or lower."
+    def _check_kind(self, kind: Any, parameters: dict[str, Any]) -> None:
+        settings = self.settings
+        if settings.loss == "classification":
+            if kind is not TTMRClassifier:
+                raise RecipeError("loss=classification trains a tagger: model=ttmr-classification")
+            return
+        if not (isinstance(kind, type) and issubclass(kind, JointModel)):
+            raise RecipeError(
+                f"loss={settings.loss} needs a model of text and audio, e.g. ttmr-contrastive-bert-stochastic"
             )
-        found = {tag for i in self.training_rows for tag in tracks[i].tags}
-        self.tags = sorted(found) if labelled else []
-        self.column = {tag: column for column, tag in enumerate(self.tags)}
+        if settings.loss != "triplet" and parameters.get("objective") == "triplet":
+            raise RecipeError(
+                f"loss={settings.loss} needs a temperature, which a triplet model has not; set "
+                "task.parameters.objective=contrastive"
+            )
+        if settings.ssl_weight and not parameters.get("ssl_dim"):
+            raise RecipeError(
+                "ssl_weight needs a projection for it: task.model=muscall task.parameters.ssl_dim=128 (as published)"
+            )
 
     def _completed(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The card's parameters with what only the data can say: the tags, the words."""
-        settings = self.settings
-        if settings.loss == "classification":
-            return {**parameters, "tags": self.tags}
+        if self.by_tag:
+            return {**parameters, "tags": self.examples.tags}
         if parameters.get("text") == "static" and not parameters.get("text_parameters"):
-            tracks = [self.recordings.tracks[i] for i in self.training_rows]
-            words = Counter(word for t in tracks for text in (*t.tags, t.caption) for word in split_words(text))
-            entries = [word for word, count in words.most_common() if count >= settings.minimum_count]
-            return {**parameters, "text_parameters": {"vocabulary": entries}}
+            vocabulary = self.examples.entries(self.settings.minimum_count)
+            return {**parameters, "text_parameters": {"vocabulary": vocabulary}}
         return parameters
 
-    def _check_kind(self, kind: Any) -> None:
-        loss = self.settings.loss
-        if loss == "classification" and kind is not TTMRClassifier:
-            raise RecipeError("loss=classification trains a tagger: model=ttmr-classification")
-        if loss != "classification" and not issubclass(kind, JointModel):
-            raise RecipeError(f"loss={loss} needs a model of text and audio, e.g. ttmr-contrastive-bert-stochastic")
+    def _start_text(self) -> None:
+        """The text encoder as the recipe wants it."""
+        settings, encoder = self.settings, getattr(self.model, "text_encoder", None)
+        if encoder is None:
+            if not self.by_tag:
+                raise RecipeError("text=none has nothing to train on: give the model a text encoder, e.g. text=static")
+            return
+        if settings.pretrained_text:
+            start_from_pretrained(encoder, settings.pretrained_text)
+        if settings.freeze_text:
+            encoder.requires_grad_(False)
+        if next(encoder.parameters(), None) is None:  # vectors that are looked up: is there one for every tag?
+            encoder(self.examples.units())
+
+    def _check_model(self) -> None:
+        """Let the model hear one window and read one text, and take out of training what that does not use: several
+        processes would wait for its gradients."""
+        model, audio = self.model, torch.zeros(1, self.examples.samples)
+        if self.by_tag:
+            used = [model.tag_logits(model(audio).pooled)]
+        else:
+            used = [model(audio).pooled, model.encode_text([self.examples.text(self.examples.training[0])])]
+            scale = getattr(model, "logit_scale", None)
+            used += [scale] if scale is not None and self.settings.loss != "triplet" else []
+        if self.settings.ssl_weight:
+            used.append(model.project_ssl(model.audio_backbone(model.features(audio))))
+        freeze_unused(self, torch.stack([part.float().sum() for part in used]))
+
+    def setup(self, stage: str) -> None:
+        """Apple's GPUs have no float64, in which TTMR has its temperature."""
+        if self.trainer.strategy.root_device.type == "mps":
+            self.model.float()
+
+    # Data ----------------------------------------------------------------------------------------------------------
 
     def prepare(self, cache: Path, workers: int) -> None:
-        """Ask the sentence encoder for the training texts, where the loss needs their similarities."""
+        """Compile the augmentations before workers are started. Ask the sentence encoder for the texts, where the loss
+        needs their similarities."""
+        for chain in self.chains:
+            if chain is not None:
+                chain.warm_up(self.examples.recordings.sample_rate)
         if self.settings.loss == "content-aware":
-            texts = [text_view(t, self.settings.representation) for t in self.recordings.tracks]
+            texts = [self.examples.text(row) for row in range(len(self.examples.recordings.tracks))]
             self.sentences = torch.from_numpy(kept_sentence_vectors(texts, cache))
-
-    def item(self, row: int, seed: int, epoch: int) -> dict[str, Any]:
-        """One track's random text and crop, in this order, from Python's generator as TTMR's original draws them."""
-        draw = random.Random(seed_of((seed, epoch, row)))
-        track = self.recordings.tracks[row]
-        labels = np.zeros(len(self.tags), np.float32)
-        labels[[self.column[tag] for tag in track.tags if tag in self.column]] = 1
-        text = "" if self.settings.loss == "classification" else text_view(track, self.settings.representation, draw)
-        samples = round(self.window * self.rate)
-        start = draw.randint(0, max(0, int(self.recordings.lengths[row]) - samples))
-        audio = self.recordings.read(row, start, samples)
-        return {
-            "audio": audio,
-            "text": text,
-            "labels": labels,
-            "row": row,
-            **self._augmented(audio, (seed, epoch, row)),
-        }
-
-    def _augmented(self, audio: np.ndarray, numbers: tuple[int, ...]) -> dict[str, np.ndarray]:
-        settings = self.settings
-        if not settings.augment and not settings.ssl_weight:
-            return {}
-        from ohrwurm.audio.augment import muscall_chain
-
-        views = {}
-        if settings.augment:
-            views["audio"] = muscall_chain(settings.augment)(audio, self.rate, generator(*numbers, 0))
-        if settings.ssl_weight:
-            views["second"] = muscall_chain(settings.ssl_augment or {})(audio, self.rate, generator(*numbers, 1))
-        return views
-
-    def batch(self, rows: Any, seed: int, epoch: int) -> dict[str, Any]:
-        """Items of these tracks together: audio `(B, samples)`, texts, labels `(B, tags)`, rows, names."""
-        items = [self.item(int(row), seed, epoch) for row in rows]
-        tensors: dict[str, Any] = {
-            key: torch.from_numpy(np.stack([item[key] for item in items]))
-            for key in ("audio", "labels", "second") if key in items[0]
-        }  # fmt: skip
-        names = [self.recordings.tracks[item["row"]].track_id for item in items]
-        return {**tensors, "texts": [i["text"] for i in items], "rows": torch.tensor([int(r) for r in rows]),
-                "names": names}  # fmt: skip
 
     def names(self, batch: dict[str, Any]) -> list[str]:
         return batch["names"]
 
     def training_loader(self, seed: int, epoch: int) -> Batches:
-        groups = shuffled(len(self.training_rows), self.settings.batch_size, generator(seed, epoch))
-        rows = [[self.training_rows[i] for i in group] for group in groups]
-        return Batches(rows, lambda _, group: self.batch(group, seed, epoch), self.share, self.workers)
+        size, processes, order = self.settings.batch_size, self.share[1], self.examples.training
+        if size % processes:
+            raise RecipeError(f"{processes} processes cannot share batch_size={size} evenly; make it a multiple")
+
+        def make(_: int, rows: Any) -> dict[str, Any]:
+            return self.examples.batch(rows, (seed, epoch), True, *self.chains)
+
+        groups = [[order[i] for i in group] for group in shuffled(len(order), size, generator(seed, epoch))]
+        return Batches(groups, make, self.share, self.workers)
 
     def val_dataloader(self) -> Batches:
-        size = min(self.settings.batch_size, len(self.validation_rows))
-        groups = [self.validation_rows[i : i + size] for i in range(0, len(self.validation_rows) - size + 1, size)]
-        return Batches(groups, lambda _, group: self.batch(group, self.seed, VALIDATION), workers=self.workers)
+        rows = self.examples.validation
+        size = min(self.settings.batch_size, len(rows))
+        groups = [rows[i : i + size] for i in range(0, len(rows) - size + 1, size)]
+        return Batches(
+            groups, lambda _, group: self.examples.batch(group, (self.seed, VALIDATION), False), workers=self.workers
+        )
 
     # Objective -----------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: dict[str, Any]) -> Tensor:
-        """The recipe's loss over the joint batch of all processes."""
+    def loss(self, batch: dict[str, Any], training: bool = True) -> Tensor:
+        """The recipe's loss; in training over the joint batch of all processes, and with its share of self-supervision.
+
+        What comes out of the networks is compared in single precision, whatever they compute in.
+        """
         settings, model = self.settings, self.model
-        audio = model(batch["audio"]).pooled
-        if settings.loss == "classification":
-            return binary_cross_entropy(model.tag_logits(audio), batch["labels"])
-        text = self.joint(model.encode_text(batch["texts"]))
-        audio = self.joint(audio)
+        together = self.joint if training else _alone  # validation has the whole batch in every process
+        ssl = settings.ssl_weight if training else 0.0
+        heard = model.audio_backbone(model.features(batch["audio"])) if ssl else None
+        audio = (model(batch["audio"]).pooled if heard is None else model.audio_projection(heard)).float()
+        text = None if self.by_tag else together(model.encode_text(batch["texts"]).float())
+        with torch.autocast(self.device.type, enabled=False):
+            if text is None:
+                return binary_cross_entropy(model.tag_logits(audio), batch["labels"])
+            loss = self._pairs(together(audio), text, {k: together(batch[k]) for k in self.needs}, training)
+        if heard is None:
+            return loss
+        first, second = (
+            together(model.project_ssl(x).float())
+            for x in (heard, model.audio_backbone(model.features(batch["second"])))
+        )
+        with torch.autocast(self.device.type, enabled=False):
+            return (1 - ssl) * loss + ssl * nt_xent(first, second, settings.ssl_temperature)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What of a batch the loss needs beside audio and text."""
+        return {"triplet": ("labels", "draws"), "content-aware": ("rows",)}.get(self.settings.loss, ())
+
+    def _pairs(self, audio: Tensor, text: Tensor, more: dict[str, Tensor], training: bool) -> Tensor:
+        """The loss of pairs: audio and text `(B, dim)`, and what else it needs."""
+        settings = self.settings
         if settings.loss == "triplet":
-            return label_aware_triplet_loss(audio, text, self.joint(batch["labels"]), margin=settings.margin)
+            uniform = more["draws"].T
+            return label_aware_triplet_loss(audio, text, more["labels"], margin=settings.margin, uniform=uniform)
         largest = LARGEST_SCALE if settings.clamp == "loss" else math.inf
+        if not training:
+            audio_right, text_right = in_batch_accuracy(clip_logits(audio, text, self.logit_scale, largest))
+            figures = {"audio accuracy": audio_right, "text accuracy": text_right, "logit scale": self.logit_scale}
+            self.log_dict({f"validation/{k}": v.float() for k, v in figures.items()}, batch_size=len(audio))
         if settings.loss == "contrastive":
             return clip_loss(audio, text, self.logit_scale, largest)
-        vectors = self.sentences[self.joint(batch["rows"]).cpu()].to(audio)
+        vectors = self.sentences[more["rows"].cpu()].to(audio)
         return weighted_clip_loss(audio, text, self.logit_scale, content_weights(vectors @ vectors.T), largest)
-
-    def ssl_loss(self, batch: dict[str, Any]) -> Tensor:
-        """NT-Xent between the training audio and its second view, as MusCALL's audio branch."""
-        from ohrwurm.objectives.contrastive import nt_xent
-
-        views = [
-            self.model.project_ssl(self.model.audio_backbone(self.model.features(batch[key])))
-            for key in ("audio", "second")
-        ]
-        return nt_xent(self.joint(views[0]), self.joint(views[1]), self.settings.ssl_temperature)
 
     @property
     def logit_scale(self) -> Tensor:
@@ -272,9 +307,6 @@ class AudioTextTask(Task):
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         loss = self.loss(batch).float()
-        if self.settings.ssl_weight:
-            share = self.settings.ssl_weight
-            loss = (1 - share) * loss + share * self.ssl_loss(batch)
         self.log("training/loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(batch["names"]))
         return loss
 
@@ -295,7 +327,8 @@ class AudioTextTask(Task):
         epochs = self.trainer.max_epochs
         if epochs is None or epochs < 1:
             raise RecipeError(f"schedule={settings.schedule} counts epochs: set trainer.max_epochs")
-        steps = max(1, len(self.training_rows) // settings.batch_size)
+        batches = len(self.examples.training) // settings.batch_size
+        steps = -(-batches // self.trainer.accumulate_grad_batches)  # the last of an epoch may be of fewer batches
         if settings.schedule == "cycling":
             period = max(1.0, epochs * steps / (2 * CYCLES))
             return by_step(optimizer, lambda step: cycling_cosine(step, period))
@@ -314,61 +347,39 @@ class AudioTextTask(Task):
     # Validation and result -----------------------------------------------------------------------------------------
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
-        self.log("validation/loss", self.loss(batch).float(), batch_size=len(batch["names"]), on_epoch=True)
+        loss = self.loss(batch, training=False).float()
+        self.log("validation/loss", loss, batch_size=len(batch["names"]), on_epoch=True)
 
     def on_validation_epoch_end(self) -> None:
-        rows = self.validation_rows
+        rows = self.examples.validation
         if len(rows) > self.settings.validation_size:
             sample = generator(self.seed, VALIDATION).permutation(len(rows))[: self.settings.validation_size]
             rows = sorted(rows[i] for i in sample)
         for name, value in self.measure(self.model, rows).items():
             self.log(f"validation/{name}", value)
 
-    @torch.inference_mode()
     def measure(self, model: AudioEncoder, rows: list[int]) -> dict[str, float]:
         """Retrieval among these tracks, text to audio; of a tagger, its tags' ranking of them (macro averages)."""
-        audio = nn.functional.normalize(self.track_vectors(model, rows), dim=-1)
-        tracks = [self.recordings.tracks[i] for i in rows]
-        if isinstance(model, TTMRClassifier):
-            names = [tag for tag in self.tags if 0 < sum(tag in t.tags for t in tracks) < len(tracks)]
-            scores = model.encode_tags(names) @ audio.T
-            relevant = np.array([[tag in t.tags for t in tracks] for tag in names])
-        else:
-            assert isinstance(model, JointModel)
-            texts = [text_view(t, self.settings.representation) for t in tracks]
-            parts = [model.encode_text(texts[i : i + 64]) for i in range(0, len(texts), 64)]
-            scores = nn.functional.normalize(torch.cat(parts).float(), dim=-1) @ audio.T
-            relevant = np.array([[a == b for b in texts] for a in texts])
-        return retrieval.evaluate(scores.float().cpu().numpy(), relevant)
-
-    def track_vectors(self, model: AudioEncoder, rows: list[int]) -> Tensor:
-        """`(n, dim)`, each the mean over the track's windows, weighted by how much of them is audio."""
-        samples = round(self.window * self.rate)
-        vectors = []
-        for row in rows:
-            windows = plan(int(self.recordings.lengths[row]), Windowing(samples, samples))
-            audio = np.stack([self.recordings.read(row, window.start, samples) for window in windows])
-            pooled = torch.cat([model(torch.from_numpy(a)[None].to(self.device)).pooled.float() for a in audio])
-            weight = torch.tensor([float(window.valid) for window in windows], device=pooled.device)
-            vectors.append((pooled * weight[:, None]).sum(0) / weight.sum())
-        return torch.stack(vectors)
+        queries, relevant = relevance(self.examples, rows, self.by_tag)
+        audio = track_vectors(model, self.examples, rows, self.workers)
+        return retrieval.evaluate(query_scores(model, queries, audio), relevant)
 
     def report(self) -> dict[str, Any]:
         """Retrieval on the test tracks (without any: on the validation tracks), beside random weights and chance."""
-        rows = self.test_rows or self.validation_rows
+        rows, source = self.judged, Path(self.settings.data).name
         torch.manual_seed(self.seed)
         untrained = registry.build(self.model.card).to(self.device)
-        tracks = [self.recordings.tracks[i] for i in rows]
-        texts = [text_view(t, self.settings.representation) if t.tags or t.caption else "" for t in tracks]
+        heard = "the 1 window in the middle of each" if self.settings.validation_crop == "centre" else "all windows"
         return {
-            "data": f"{Path(self.settings.data).name}, {'test' if self.test_rows else 'validation'} tracks",
-            "protocol": "tags rank the tracks, macro average" if self.settings.loss == "classification"
-            else "each track's text against all tracks; tracks with the same text are all right",
+            "data": f"{source}, {'validation' if rows is self.examples.validation else 'test'} tracks",
+            "protocol": ("tags rank the tracks, macro average" if self.by_tag else "each track's text against all "
+                         "tracks; tracks with the same text are all right") + f"; {heard}",
             "n": f"{len(rows)} tracks",
             "test": rounded(self.measure(self.model, rows)),
             "baseline": rounded(self.measure(untrained, rows)),
             "baseline_name": "random initialisation",
-            "chance": rounded(retrieval.chance(np.array([[a == b for b in texts] for a in texts]))),
+            "chance": rounded(retrieval.chance(relevance(self.examples, rows, self.by_tag)[1])),
+            "left_out": len(self.examples.recordings.failed),
         }  # fmt: skip
 
     def export(self, folder: Path) -> None:
@@ -379,3 +390,7 @@ class AudioTextTask(Task):
             parameters = {**card.parameters, "text_parameters": encoder.parameters_for_card}
             self.model.card = dataclasses.replace(card, parameters=parameters)
         registry.save(self.model, folder)
+
+
+def _alone(x: Tensor) -> Tensor:
+    return x
