@@ -61,7 +61,7 @@ def test_augmentation_equals_published(golden: Any, profile: np.ndarray, scenari
 @pytest.mark.parametrize("legacy", [True, False])
 def test_transposition_is_that_of_the_model(profile: np.ndarray, legacy: bool) -> None:
     """MOVE's own `transpose` says what the two kinds mean."""
-    augment = ProfileAugment("legacy" if legacy else "true", stretch=0, warp=0)
+    augment = ProfileAugment("legacy" if legacy else "corrected", stretch=0, warp=0)
     tiled = tile_pitch_classes(torch.from_numpy(profile.copy())[None])
     for seed in range(6):
         found = augment(profile.shape[1], np.random.default_rng(seed)).read(profile)
@@ -75,8 +75,8 @@ def test_original_key_is_drawn_only_where_it_is_wanted() -> None:
     def keys(augment: ProfileAugment) -> set[int]:
         return {int(augment(5, np.random.default_rng(seed)).rows[0]) for seed in range(200)}
 
-    assert keys(ProfileAugment("true")) == set(range(1, 12))
-    assert keys(ProfileAugment("true", original_key=True)) == set(range(12))
+    assert keys(ProfileAugment("corrected")) == set(range(1, 12))
+    assert keys(ProfileAugment("corrected", original_key=True)) == set(range(12))
     assert keys(ProfileAugment("none")) == {0}
 
 

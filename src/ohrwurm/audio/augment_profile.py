@@ -17,7 +17,7 @@ import numpy as np
 
 # "legacy" rolls the 23 tiled rows, as the published code: the rows that come round are then one semitone off. MOVE,
 # which a true transposition does not touch at all, sees a disturbed song, and was trained on that.
-Transposition = Literal["legacy", "true", "none"]
+Transposition = Literal["legacy", "corrected", "none"]
 ROWS = 23  # the 12 pitch classes, and 11 of them once more: 12 adjacent rows are the song in one of its 12 keys
 SILENCED, DUPLICATED, KEPT = 0.1, 0.15, 0.9  # share of the frames, in each kind of warp
 
@@ -61,8 +61,8 @@ class ProfileAugment:
     """How a song is read in training; the defaults are Re-MOVE's.
 
     Attributes:
-        transposition: always, by a random number of semitones: ``legacy`` as published, ``true`` (which changes
-            nothing for MOVE, but for networks that do not look through all keys), or ``none``.
+        transposition: always, by a random number of semitones: ``legacy`` as published; ``corrected``, a true one,
+            which MOVE does not notice but networks that do not look through all keys do; or ``none``.
         original_key: the shift may be 0 (MOVE); else it is 1 to 11 (Re-MOVE).
         stretch: probability of another tempo, 0.7 to 1.5 times as long.
         warp: probability that frames are silenced, duplicated or removed.

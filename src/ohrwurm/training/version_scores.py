@@ -9,11 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from ohrwurm.evaluation.metrics import versions as metrics
+from ohrwurm.models.base import ModelCard
 
 Comparison = Literal["cosine", "euclidean", "pearson"]
 ROWS = 1024  # of a matrix of similarities at a time
 THRESHOLD_FROM = 4000  # most recordings whose pairs a threshold is chosen from
 PRECISION = 0.95  # of the pairs above it
+
+
+def comparison_of(card: ModelCard) -> Comparison:
+    """How a model's vectors are compared, as its card says."""
+    return "euclidean" if card.comparison == "euclidean" else "pearson" if card.comparison == "pearson" else "cosine"
 
 
 def similarities(vectors: Tensor, comparison: Comparison = "cosine") -> Tensor:
