@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import ohrwurm
 from ohrwurm.data.recordings import open_recordings
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError, RecipeError
+from ohrwurm.evaluation import tasks as evaluation
 from ohrwurm.models import registry
 from ohrwurm.models.move import MOVE
 from ohrwurm.models.move_reduction import rows_kept
@@ -208,6 +210,14 @@ def test_profiles_are_extracted_from_audio_once_and_a_bad_file_costs_itself(musi
     audio = torch.from_numpy(recordings.read(0, 0, int(recordings.lengths[0])))[None]
     expected = again.songs.extractor.load().profile(audio)[0].numpy().astype(np.float16)
     assert np.array_equal(again.songs.profile(0), expected)
+
+
+def test_model_trained_on_audio_is_evaluated_on_audio_as_it_was_in_training(music: Path, tmp_path: Path) -> None:
+    folder, results, _ = train("remove/baseline", tmp_path / "run", music, "task.pitch=chroma")
+    manifest = Manifest(t for t in Manifest.read(music) if t.split == "validation")
+    found = evaluation.run("versions", ohrwurm.load(folder), evaluation.Recordings(manifest, "music"), workers=1)
+    assert found.outcome.figures["MAP"].value == pytest.approx(results["test"]["MAP"], abs=0.1)
+    assert found.outcome.counts["queries"] == 6
 
 
 def test_any_encoder_trains_on_waveforms(music: Path, tmp_path: Path) -> None:
@@ -432,14 +442,10 @@ def test_task_takes_the_published_steps(recipe: str, profiles: Path, tmp_path: P
 
     overrides = [f"task.data={profiles}", f"task.dim={dim}", "task.batch_size=8", "task.pitch=", "task.songs=2"]
     if recipe == "remove/lsr":
-        base = registry.build(registry.card("re-move-256"))
         base = VersionEncoder(pitch="none", dim=64)
         filled(base.move)
-        import dataclasses
-
         card = registry.card("re-move-256")
-        base.card = dataclasses.replace(card, dim=64, parameters={**card.parameters, "pitch": "none", "dim": 64})
-        base.card.parameters.pop("pitch_parameters")
+        base.card = dataclasses.replace(card, dim=64, parameters={"pitch": "none", "dim": 64})
         overrides.append(f"task.model={registry.save(base, tmp_path / 'base')}")
     task = build(recipe, *overrides)
     if recipe == "remove/lsr":
@@ -499,6 +505,7 @@ def test_task_takes_the_published_steps(recipe: str, profiles: Path, tmp_path: P
         ("remove/lsr", ["task.model=move-16000", "task.parameters=null"], "weights are not bundled"),
         ("remove/lsr", ["task.model=ohrwurm-versions", "task.parameters=null"], "trained on profiles of pitchnet"),
         ("remove/lsr", ["task.model=mel-statistics", "task.parameters=null"], "only MOVE"),
+        ("remove/lsr", ["task.model=ohrwurm-versions"], "task.parameters has no place here"),
         ("remove/pruning", ["task.dim=4", "task.iterations=3"], "3 iterations need"),
         ("remove/pruning", ["task.dim=32", "task.sizes=[8, 16, 4]"], "falling sizes"),
     ],

@@ -53,6 +53,10 @@ class ReconfigureTask(VersionTask):
         settings = self.settings
         if registry.builder(base_card(settings.model, {})) is not VersionEncoder:
             raise RecipeError(f"only MOVE's latent space is reconfigured, and {settings.model} is none")
+        if settings.parameters:
+            raise RecipeError(
+                "the network is that of the trained encoder: task.parameters has no place here, task.dim has"
+            )
         if not settings.weights:
             raise RecipeError(
                 "reconfiguration needs a trained encoder: task.weights=own, or a checkpoint of task.model"
