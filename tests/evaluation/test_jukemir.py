@@ -15,7 +15,14 @@ from ohrwurm.evaluation.protocols.probe_scores import Part, measure, scorer
 from ohrwurm.evaluation.protocols.probe_stack import stacks, train_stack
 from ohrwurm.evaluation.protocols.probe_training import Probe, batches, first_weights, predict, train_probe
 
-RUNS = ("gtzan_ff_0", "gtzan_ff_1", "emomusic_2", "magnatagatune_3", "giantsteps_clips_4")
+RUNS = (
+    pytest.param("gtzan_ff_0", marks=pytest.mark.slow),
+    "gtzan_ff_1",
+    "emomusic_2",
+    "magnatagatune_3",
+    "giantsteps_clips_4",
+)
+QUICK = "gtzan_ff"  # the sweep that `make test` runs; the others by `make test-all`
 
 
 def part(x, y, ids=()):
@@ -136,7 +143,9 @@ def test_song_strategy_is_chosen_on_validation(golden, golden_json):
     assert found == pytest.approx(golden_json("tune/jukemir_metrics")["giantsteps_clips/test"], abs=1e-6)
 
 
-@pytest.mark.parametrize("task", jukemir.TASKS)
+@pytest.mark.parametrize(
+    "task", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in jukemir.TASKS]
+)
 def test_fast_sweep_finds_what_the_exact_one_finds(task):
     data = toy(task)
     configs = [replace(c, dataset=task) for c in few()][::2]
@@ -150,6 +159,7 @@ def test_fast_sweep_finds_what_the_exact_one_finds(task):
     assert found["fast"].test == pytest.approx(found["exact"].test, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_bfloat16_does_not_decide_which_probe_is_selected():
     data, configs = toy(), few()[::4]
     low, full = (

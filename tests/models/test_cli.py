@@ -109,6 +109,7 @@ def test_errors_have_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_export_writes_and_measures(tmp_path: Path) -> None:
     told = answer("export", "mel-statistics", "--format", "onnx", "--out", tmp_path / "m.onnx")
     assert told["takes"] == "waveform"

@@ -51,7 +51,14 @@ def test_published_checkpoint_is_as_the_original_code_saved_it(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("name, window", [("mel-statistics", 2.0), ("ohrwurm-text", 5.0), ("pitchnet", 3.0)])
+@pytest.mark.parametrize(
+    "name, window",
+    [
+        ("mel-statistics", 2.0),
+        pytest.param("ohrwurm-text", 5.0, marks=pytest.mark.slow),
+        pytest.param("pitchnet", 3.0, marks=pytest.mark.slow),
+    ],
+)
 def test_onnx_gives_the_models_vectors_from_the_waveform(tmp_path: Path, name: str, window: float) -> None:
     model = registry.load(name, window=window)
     made = export(model, "onnx", tmp_path / "model.onnx")
@@ -111,6 +118,7 @@ def test_model_without_a_way_to_onnx_says_which_operator(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_difference", lambda *_: 2e-4)
     with pytest.raises(ModelError, match=r"differ by 2\.0e-04.*Nothing was written"):
@@ -121,6 +129,7 @@ def test_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_differences_are_measured_on_what_onnxruntime_gives(tmp_path: Path) -> None:
     encoder = Tiny().eval()
     made = export(encoder, "onnx", tmp_path / "tiny.onnx")

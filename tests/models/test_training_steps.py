@@ -32,6 +32,7 @@ def assert_norms(found: np.ndarray, expected: np.ndarray, tolerance: float) -> N
     np.testing.assert_allclose(found[real], expected[real], rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_ttmr_step_equals_published() -> None:
     g = TTMR_GOLDEN["ttmr_train_step"]
     model = TTMR_GOLDEN.fill(TTMR(dropout=0.0, **BERT)).train()
