@@ -77,7 +77,7 @@ def profiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def teacher(profiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained MOVE of 32 dimensions, as a model folder."""
     folder = tmp_path_factory.mktemp("teacher")
-    settings = [f"task.data={profiles}", *SMALL, "task.dim=32", "trainer.max_epochs=50", *LEARN]
+    settings = [f"task.data={profiles}", *SMALL, "task.dim=32", "trainer.max_epochs=40", *LEARN]
     return run("remove/baseline", out=folder / "run", overrides=settings, cache=folder / "cache", workers=0)
 
 
@@ -251,23 +251,19 @@ def test_reconfigured_encoder_learns_its_new_layer_first(teacher: Path, profiles
     assert not torch.equal(after["model.move.conv1.weight"], before["move.conv1.weight"])
     moved = (after["model.move.conv1.weight"] - before["move.conv1.weight"]).abs().max()
     assert moved < 1e-3, "the rest learns with a rate of its own"
-    assert course["loss"][-1] < 0.8 * course["loss"][0]
+    assert course["loss"][-1] < 0.9 * course["loss"][0]
     assert results["test"]["MAP"] > results["baseline"]["MAP"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kd_loss", "view"),
-    [
-        ("distance", "patch"),
-        pytest.param("distance", "recording", marks=pytest.mark.slow),
-        pytest.param("cluster", "patch", marks=pytest.mark.slow),
-    ],
+    ("kd_loss", "view", "epochs"), [("distance", "patch", 50), ("distance", "recording", 80), ("cluster", "patch", 80)]
 )
 def test_student_learns_from_its_teacher(
-    kd_loss: str, view: str, teacher: Path, profiles: Path, tmp_path: Path
+    kd_loss: str, view: str, epochs: int, teacher: Path, profiles: Path, tmp_path: Path
 ) -> None:
-    more = [f"task.teacher={teacher}", f"task.kd_loss={kd_loss}", f"task.view={view}", "trainer.max_epochs=50", *LEARN]
-    folder, results, course = train("remove/kd", tmp_path / "run", profiles, *more)
+    more = [f"task.teacher={teacher}", f"task.kd_loss={kd_loss}", f"task.view={view}", *LEARN]
+    folder, results, course = train("remove/kd", tmp_path / "run", profiles, *more, f"trainer.max_epochs={epochs}")
     assert course["trainingtaught"][-3:].mean() < 0.9 * course["trainingtaught"][0]
     assert results["test"]["MAP"] > results["baseline"]["MAP"]
     assert results["teacher"]["dim"] == 32
@@ -362,7 +358,7 @@ def test_killed_and_resumed_equals_uninterrupted(recipe: str, teacher: Path, pro
     command = [sys.executable, "-m", "ohrwurm", "train", recipe, *overrides, "--out", str(tmp_path / "killed")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*command, "--cache", str(tmp_path / "cache"), "--workers", "1"], env=environment)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 250
     while not checkpoints.last(tmp_path / "killed").is_file():
         assert process.poll() is None
         assert time.monotonic() < end
@@ -375,7 +371,8 @@ def test_killed_and_resumed_equals_uninterrupted(recipe: str, teacher: Path, pro
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("recipe", ["remove/baseline", pytest.param("remove/pruning", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["remove/baseline", "remove/pruning"])
 def test_run_extended_after_its_end_equals_one_of_that_length(recipe: str, profiles: Path, tmp_path: Path) -> None:
     """The learning rate falls, and cycles begin, at the ends of epochs: just where a resumed run begins."""
     more = ["task.milestones=[2, 4]"]
