@@ -122,8 +122,9 @@ def test_blocks_and_batch_change_nothing() -> None:
     front = HarmonicConstantQ()
     whole = front(waves)
     front.block = 5
-    torch.testing.assert_close(front(waves), whole, rtol=0, atol=1e-3)
-    torch.testing.assert_close(torch.cat([front(w[None]) for w in waves]), whole, rtol=0, atol=1e-3)
+    # In amplitudes: near the floor of -80 dB a single-precision rounding is a hundredth of a decibel.
+    for other in (front(waves), torch.cat([front(w[None]) for w in waves])):
+        torch.testing.assert_close(10 ** (other / 20), 10 ** (whole / 20), rtol=0, atol=1e-6)
     assert float(whole[2].abs().max()) == 0  # silence is all at its own maximum
     assert float(whole[:2].max()) == 0
     assert float(whole.min()) >= -80

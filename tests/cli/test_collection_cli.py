@@ -210,7 +210,7 @@ from ohrwurm.collection import Collection
 real = Collection.index
 def index(self, *arguments, **options):
     def after_five(progress):
-        if progress.phase == "embed" and progress.done == 5:
+        if progress.phase == "embed" and progress.done >= 5:
             os.kill(os.getpid(), signal.SIGINT)
     return real(self, *arguments, **options | {"progress": after_five})
 Collection.index = index

@@ -42,8 +42,10 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print the 
 
     bundled = set(registry.bundled())
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "good for", "dim", "window", "weights"):
-        table.add_column(column, no_wrap=True)
+    # Names and words are for other commands to take, so a narrow terminal, or none, must not cut them.
+    table.add_column("name", no_wrap=True, min_width=max(map(len, registry.names())))
+    for column in ("good for", "dim", "window", "weights"):
+        table.add_column(column, no_wrap=True, min_width=len("downloaded") if column == "weights" else None)
     for name in registry.names():
         card = registry.card(name)
         if name in bundled:
