@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ohrwurm.atomic import replacing, write_text
+from ohrwurm.audio.writing import write_audio
 from ohrwurm.data.render import Failure, RenderSpec, Rendition, render_many
 from ohrwurm.data.score import Score
 from ohrwurm.data.tracks import Manifest, Track
@@ -147,12 +148,10 @@ def _claim(folder: Path, specs: Sequence[RenderSpec], audio_format: str) -> None
 
 def _write(rendition: Rendition, folder: Path, audio_format: str) -> str:
     """Audio first, then its truth: where the truth is, the audio is complete."""
-    import soundfile
-
     name = _name(rendition.score_id, rendition.changes["seed"])
     container, subtype = FORMATS[audio_format]
     with replacing(folder / "audio" / f"{name}.{audio_format}") as temporary:
-        soundfile.write(temporary, rendition.audio, rendition.sample_rate, format=container, subtype=subtype)
+        write_audio(temporary, rendition.audio, rendition.sample_rate, container, subtype)
     truth = truth_of(rendition) | {"file": f"audio/{name}.{audio_format}"}
     write_text(_truth_path(folder, name), json.dumps(truth, ensure_ascii=False))
     return name

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ohrwurm.audio.writing import write_audio
+
 Wave = NDArray[np.float32]
 # soundfile format, subtype, and the compression levels (0 best - 1 smallest) to draw from
 _CODECS = (("MP3", "MPEG_LAYER_III", (0.5, 0.95)), ("OGG", "VORBIS", (0.5, 0.95)))
@@ -124,7 +126,7 @@ def coded(audio: Wave, sample_rate: int, name: str, subtype: str, level: float) 
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, sample_rate, format=name, subtype=subtype, compression_level=level)
+    write_audio(buffer, audio, sample_rate, name, subtype, level)
     buffer.seek(0)
     out, _ = soundfile.read(buffer, dtype="float32")
     delay = _delay(audio, out, sample_rate)
