@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import copy
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
+from timing import interleaved
 from torch import Tensor, nn
 from torch.profiler import profile
 
@@ -126,19 +124,6 @@ def print_profile(model: TTMR, most: int = 6) -> None:
     total = sum(event.self_cpu_time_total for event in operations)
     for event in operations[:most]:
         print(f"{event.key:<40}{event.self_cpu_time_total / 1000:>8.1f} ms {event.self_cpu_time_total / total:>6.0%}")
-
-
-def interleaved(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median CPU seconds of each function, called in turns after one call to warm up."""
-    taken: list[list[float]] = [[] for _ in functions]
-    for function in functions:
-        function()
-    for _ in range(repeats):
-        for function, times in zip(functions, taken, strict=True):
-            began = time.process_time()
-            function()
-            times.append(time.process_time() - began)
-    return [statistics.median(times) for times in taken]
 
 
 if __name__ == "__main__":
