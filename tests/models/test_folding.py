@@ -165,6 +165,20 @@ def test_eval_forgets_what_changed_uncounted(name: str) -> None:
     assert not torch.allclose(after, before)
 
 
+@pytest.mark.parametrize("name", KEEPERS)
+@torch.no_grad()
+def test_mixed_precision_validates_what_it_trains(name: str) -> None:
+    """As Lightning does: the very same layers in eval mode, without gradients, under autocast."""
+    make, shape = KEEPERS[name]
+    torch.manual_seed(1)
+    module, x = make().eval(), torch.rand(shape)
+    exact = output(module, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not folds(module)
+        mixed = output(module, x)
+    torch.testing.assert_close(mixed.float(), exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
+
+
 def output(module: nn.Module, x: Tensor) -> Tensor:
     out = module(x)
     return out if isinstance(out, Tensor) else out.pooled

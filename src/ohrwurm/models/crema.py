@@ -115,6 +115,9 @@ class _Bidirectional(nn.Module):
             self.add_module(name, _GRU(inputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):  # rounding would add up along the recurrence
+            with torch.autocast(x.device.type, enabled=False):
+                return self(x.float())
         directions = [self.get_submodule(name) for name in self.names]
         kernel, recurrent, bias = (
             torch.stack([getattr(d, name) for d in directions]) for name in ("kernel", "recurrent_kernel", "bias")

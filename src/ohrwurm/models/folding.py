@@ -54,11 +54,13 @@ def folded(conv: Convolution, bn: BatchNorm) -> tuple[Tensor, Tensor]:
 def folds(module: nn.Module) -> bool:
     """Whether a module may compute with folded weights now.
 
-    Only in eval mode, with no gradient asked for, and not while its operations are recorded (`torch.compile`,
-    `torch.export`, tracing), where values are not there to be kept.
+    Only in eval mode, with no gradient asked for, not under autocast, where each layer chooses its type, and not while
+    its operations are recorded (`torch.compile`, `torch.export`, tracing), where values are not there to be kept.
     """
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return not module.training and not torch.is_grad_enabled() and not recorded
+    if module.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    tensor = next(module.parameters(), None)
+    return tensor is None or not torch.is_autocast_enabled(tensor.device.type)
 
 
 def tensors_of(*modules: nn.Module) -> list[Tensor]:
