@@ -37,6 +37,23 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compose(tmp_path_factory.mktemp("music"))
 
 
+@pytest.fixture(scope="session")
+def profiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pitch-class profiles of 16 works; see `versions.py`."""
+    from versions import compose_profiles
+
+    return compose_profiles(tmp_path_factory.mktemp("profiles"))
+
+
+@pytest.fixture(scope="session")
+def teacher(profiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained MOVE of 32 dimensions, as a model folder."""
+    from versions import LEARN, train
+
+    folder = tmp_path_factory.mktemp("teacher")
+    return train("remove/baseline", folder / "run", profiles, "task.dim=32", "trainer.max_epochs=40", *LEARN)[0]
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.yaml"
