@@ -19,7 +19,7 @@ RUNS = (
     pytest.param("gtzan_ff_0", marks=pytest.mark.slow),
     "gtzan_ff_1",
     "emomusic_2",
-    "magnatagatune_3",
+    pytest.param("magnatagatune_3", marks=pytest.mark.slow),
     "giantsteps_clips_4",
 )
 QUICK = "gtzan_ff"  # the sweep that `make test` runs; the others by `make test-all`
@@ -170,6 +170,7 @@ def test_bfloat16_does_not_decide_which_probe_is_selected():
     assert np.abs(low.scores - full.scores).max() < 0.06  # a few of 60 tracks
 
 
+@pytest.mark.slow
 def test_resumed_sweep_equals_uninterrupted(tmp_path, monkeypatch):
     data, configs = toy(), few()[:12]
 

@@ -109,6 +109,7 @@ def test_killed_and_resumed_equals_uninterrupted(train, tmp_path: Path) -> None:
     assert sorted(p.name for p in last.iterdir()) == sorted([checkpoints.CURRENT, checkpoints.shards(last).name])
 
 
+@pytest.mark.slow
 def test_one_process_alone_trains_as_without(recipe: Path, start, tmp_path: Path) -> None:
     finished(start(tmp_path / "split", "trainer.strategy=fsdp", "trainer.max_epochs=2"))
     run(recipe, out=tmp_path / "plain", overrides=["trainer.max_epochs=2"], cache=tmp_path)
