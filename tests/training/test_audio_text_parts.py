@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import pickle
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import ohrwurm
@@ -82,7 +85,6 @@ def test_validation_hears_the_recordings_as_they_are(music: Path) -> None:
     assert torch.equal(first["audio"], again["audio"])
 
 
-@pytest.mark.slow
 def test_self_supervised_recipe_trains_to_a_model_that_finds_captions(music: Path, tmp_path: Path) -> None:
     more = ["task.window=2", "task.batch_size=8", "task.lr=3e-3", "task.schedule=constant", "trainer.max_epochs=12"]
     overrides = [f"task.data={music}", f"task.parameters={MUSCALL}", "task.parameters.ssl_dim=8", *more]
@@ -112,6 +114,21 @@ def test_losses_are_taken_in_single_precision_whatever_the_network_computes_in(m
     assert seen == [True]
     assert mixed.dtype == torch.float64  # as the published temperature is
     assert float(mixed.detach()) == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize("recipe", ["ttmr/laptop", "muscall/self-supervised"])
+def test_mixed_precision_trains_and_validates(recipe: str, music: Path, tmp_path: Path) -> None:
+    parameters, size = (TTMR, "text_dim=16") if recipe.startswith("ttmr") else (MUSCALL, "ssl_dim=8")
+    overrides = [f"task.data={music}", f"task.parameters={parameters}", f"task.parameters.{size}", "task.window=2"]
+    overrides += [
+        "task.batch_size=8",
+        "trainer.max_epochs=2",
+        "trainer.accelerator=cpu",
+        "trainer.precision=bf16-mixed",
+    ]
+    run(recipe, out=tmp_path / "run", cache=tmp_path / "cache", workers=0, overrides=overrides)
+    course = np.genfromtxt(tmp_path / "run" / "log.csv", delimiter=",", names=True)
+    assert np.isfinite(course["validationloss"]).all()
 
 
 def test_apples_gpus_get_no_double_precision(music: Path) -> None:
@@ -223,6 +240,49 @@ def test_pack_trains_as_the_files_do(music: Path, tmp_path: Path) -> None:
     )
     assert of_files["texts"] == of_pack["texts"]
     torch.testing.assert_close(of_files["audio"], of_pack["audio"], rtol=0, atol=2e-5)
+
+
+def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> None:
+    """MusCALL's, and ECALS' with its own order of classes, made of the little clips."""
+    muscall, ecals = tmp_path / "audiocaption", tmp_path / "msd"
+    items: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
+    annotation = {}
+    for number, track in enumerate(Manifest.read(music)):
+        audio, _ = soundfile.read(track.path, dtype="float32")
+        for file in (muscall / "audio" / f"{number}.npy", ecals / "npy" / f"{number}.npy"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, audio)
+        items[track.split].append({"audio_id": number, "caption": track.caption, "audio_path": f"{number}.npy"})
+        annotation[str(number)] = {"track_id": str(number), "tag": list(track.tags)}
+    ids = {split: [str(item["audio_id"]) for item in rows] for split, rows in items.items()}
+    for file, content in {
+        muscall / "dataset_train.json": items["train"],
+        muscall / "dataset_val.json": items["validation"],
+        ecals / "ecals_annotation" / "annotation.json": annotation,
+        ecals / "ecals_annotation" / "ecals_tags.json": ["organ", "flute", "never", "low", "high"],
+        ecals / "ecals_annotation" / "ecals_track_split.json": {
+            "train_track": ids["train"][:10], "extra_track": ids["train"][10:], "valid_track": ids["validation"],
+            "test_track": [],
+        },
+    }.items():  # fmt: skip
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(content))
+    (ecals / "lastfm_annotation").mkdir()
+    seven = {number: f"7{number}" for number in annotation}
+    (ecals / "lastfm_annotation" / "MSD_id_to_7D_id.pkl").write_bytes(pickle.dumps(seven))
+    paths = {place: f"{number}.mp3" for number, place in seven.items()}
+    (ecals / "lastfm_annotation" / "7D_id_to_path.pkl").write_bytes(pickle.dumps(paths))
+
+    one_step(build("muscall/base", muscall, parameters=MUSCALL))
+    task = build("ttmr/classification", ecals)
+    assert list(task.model.tags) == ["organ", "flute", "never", "low", "high"]
+    assert (len(task.examples.training), len(task.examples.validation)) == (18, 6)
+    one_step(task)
+    batch = task.examples.batch([0, 1], (0, 0), training=True)
+    tags = [annotation[name]["tag"] for name in batch["names"]]
+    assert [[task.examples.tags[i] for i in row.nonzero()] for row in batch["labels"]] == [
+        [tag for tag in task.examples.tags if tag in own] for own in tags
+    ]
 
 
 def test_missing_files_are_left_out_and_counted(music: Path, tmp_path: Path) -> None:
