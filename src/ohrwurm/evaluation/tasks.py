@@ -1,30 +1,116 @@
-"""Model × manifest → report: which protocol a task runs, and what it needs of a manifest."""
+"""Model × recordings → report: which tasks there are, and how one is run.
+
+A task is the object `TASK` of a module that `MODULES` names; nothing else has to be edited for a new one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import dataclasses
+import importlib
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Literal
 
-from ohrwurm.data.tracks import Manifest, Track
-from ohrwurm.errors import DataError, ModelError
-from ohrwurm.evaluation.protocols import described, probing, versions
-from ohrwurm.evaluation.report import Outcome, Report, report
-from ohrwurm.evaluation.vectors import Vectors, track_vectors
-from ohrwurm.models.base import AudioEncoder, JointModel
+from ohrwurm.data import benchmarks
+from ohrwurm.data.sources import manifest_of
+from ohrwurm.data.tracks import Manifest
+from ohrwurm.embedding.protocol import for_task, under
+from ohrwurm.errors import DataError
+from ohrwurm.evaluation.report import Report, data_hash, report
+from ohrwurm.evaluation.soundness import findings
+from ohrwurm.evaluation.task import Job, Progress, Protocol, Recordings, Task, settings, windowed
+from ohrwurm.folders import cache_folder
+from ohrwurm.models.base import AudioEncoder, Precision
 
-Protocol = Callable[[AudioEncoder, Vectors, Sequence[Track], int], Outcome]
+__all__ = ["MODULES", "Recordings", "evaluate", "find", "recordings_of", "run"]
+
+# Name → the module whose `TASK` it is, in the order of the help.
+MODULES = {
+    "versions": "ohrwurm.evaluation.protocols.versions",
+    "probe": "ohrwurm.evaluation.protocols.probing",
+    "described": "ohrwurm.evaluation.protocols.described",
+}
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """A manifest under the name, citation, licence and caveats that its results are reported with."""
+def find(name: str) -> Task[Any]:
+    """A task by name.
 
-    manifest: Manifest
-    name: str
-    citation: str = ""
-    licence: str = ""
-    caveats: str = ""
+    Raises:
+        DataError: there is none of that name.
+
+    >>> find("versions").model
+    'ohrwurm-versions'
+    """
+    if name not in MODULES:
+        raise DataError(f"no task named {name!r}. Known: {', '.join(MODULES)}.")
+    found = importlib.import_module(MODULES[name]).TASK
+    assert isinstance(found, Task)
+    return found
+
+
+def evaluate(
+    task: str,
+    model: str | Path | AudioEncoder | None = None,
+    data: str | Path | Manifest | Recordings | None = None,
+    *,
+    root: str | Path | None = None,
+    weights: str | Path | None = None,
+    layer: int | None = None,
+    precision: Precision | Literal["auto"] = "fp32",
+    device: str = "cpu",
+    protocol: Protocol | None = None,
+    cache: bool = True,
+    workers: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Measure a model on recordings whose truth is known; `ohrwurm.evaluate`, and what `ohrwurm evaluate` runs.
+
+    Args:
+        task: its name, see `ohrwurm evaluate --help`.
+        model: as `ohrwurm.load` takes it, or a loaded encoder; by default the house model for the task.
+        data: name of a benchmark (``emotify``, ``magnatagatune/pons``), a manifest, its file, or a folder; by default
+            the first benchmark for the task.
+        root: the folder of data sets; by default what OHRWURM_DATA names.
+        weights, layer, precision, device: as for `ohrwurm.load`.
+        protocol: "published" or "corrected", where the task has both.
+        cache: keep vectors, so that the next evaluation is immediate.
+        workers: files at a time; by default one a core.
+        seed: of splits, draws and resampling.
+        progress: called with the number of files done and their total.
+        **options: the task's own.
+
+    Raises:
+        DataError: no such task, option or benchmark; the recordings do not hold what the task needs, or none is usable.
+        ModelError: the model is unknown or cannot do the task.
+
+    >>> import numpy as np, soundfile, tempfile
+    >>> from ohrwurm.data.tracks import Track
+    >>> folder, noise = Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> for name in "abc":
+    ...     soundfile.write(folder / f"{name}.wav", noise.uniform(-0.5, 0.5, 8000), 16000)
+    >>> tracks = [Track(name, str(folder / f"{name}.wav"), work_id=work) for name, work in zip("abc", "xxy")]
+    >>> found = evaluate("versions", "mel-statistics", Manifest(tracks), cache=False)
+    >>> found.outcome.counts["queries"], found.outcome.figures["MAP"].chance
+    (2, 0.75)
+    """
+    chosen = find(task)
+    if not isinstance(model, AudioEncoder):
+        from ohrwurm.models.registry import load
+
+        changes = {} if layer is None else {"layer": layer}
+        model = load(model or chosen.model, weights=weights, precision=precision, device=device, **changes)
+    if chosen.source is not None:
+        recordings = chosen.source(options_of(chosen, options))
+    else:
+        recordings = recordings_of(data, task, root)
+    kept = cache_folder() if cache else None
+    return run(
+        task, model, recordings, protocol=protocol, cache=kept, workers=workers, seed=seed, device=device,
+        progress=progress, **options,
+    )  # fmt: skip
 
 
 def run(
@@ -32,86 +118,124 @@ def run(
     model: AudioEncoder,
     recordings: Recordings,
     *,
+    protocol: Protocol | None = None,
     cache: Path | None = None,
     workers: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Report:
-    """Embed recordings and measure `model` on them.
+    """Measure `model` on recordings.
 
     Args:
-        task: one of `TASKS`.
-        cache: folder in which vectors are kept between evaluations; None keeps nothing.
-        workers: files at a time; by default one a core.
-        seed: of splits and resampling.
-        progress: called with the number of files done and their total.
+        task: one of `MODULES`.
+        cache: folder in which vectors, and what long tasks have done so far, are kept; None keeps nothing.
+        **options: the task's own.
+        protocol, workers, seed, device, progress: as in `evaluate`.
 
     Raises:
-        DataError: the manifest does not hold what the task needs, or no recording could be used.
-        ModelError: the model cannot do the task.
+        DataError, ModelError: as in `evaluate`.
     """
-    if task not in TASKS:
-        raise DataError(f"no task named {task!r}. Known: {', '.join(TASKS)}.")
-    protocol, check = TASKS[task]
-    tracks = list(recordings.manifest)
-    check(model, tracks)  # before anything is embedded
-    vectors = track_vectors([t.path for t in tracks], model, cache=cache, workers=workers, progress=progress)
-    outcome = protocol(model, vectors, [tracks[i] for i in vectors.rows], seed)
+    chosen = find(task)
+    given = options_of(chosen, options)
+    protocol = chosen.protocols[0] if protocol is None else protocol
+    if protocol not in chosen.protocols:
+        raise DataError(f"{task}: has no protocol {protocol!r}, only {', '.join(chosen.protocols)}")
+    if not len(recordings.manifest):
+        raise DataError(f"{recordings.name}: holds no recording, so there is nothing to measure")
+    chosen.check(model, recordings, given)  # before anything is embedded
+    if protocol == "published":
+        model = windowed(model, for_task(under(model.card, protocol), task).published)
+    with ExitStack() as stack:
+        job = Job(
+            task, model, recordings, given, protocol=protocol, seed=seed, workers=workers, device=device, cache=cache,
+            work=cache / "evaluations" if cache else Path(stack.enter_context(tempfile.TemporaryDirectory())),
+            progress=progress,
+        )  # fmt: skip
+        outcome = chosen.run(job)
+    tracks, found = job.tracks, job.contents
+    warnings = findings(tracks, contents=found, failed=job.failures, counts=recordings.counts)
     counts = {
         **outcome.counts,
-        "recordings left out": len(vectors.failures),
-        "copies of another recording": len(vectors.contents) - len(set(vectors.contents)),
+        "recordings left out": len(job.failures),
+        "copies of another recording": len(found) - len(set(found.values())),
     }
     return report(
         task,
         model.card,
-        replace(outcome, counts=counts),
+        dataclasses.replace(outcome, counts=counts, warnings=(*outcome.warnings, *job.warnings, *warnings)),
         data=recordings.name,
         citation=recordings.citation,
         licence=recordings.licence,
         caveats=recordings.caveats,
-        failures={f.path: f.reason + (f" ({f.detail})" if f.detail else "") for f in vectors.failures},
+        failures=job.failures,
+        data_hash=data_hash(tracks, found),
+        settings={"protocol": protocol, **settings(given)},
+        device=device,
     )
 
 
-def _versions(model: AudioEncoder, vectors: Vectors, tracks: Sequence[Track], seed: int) -> Outcome:
-    similarity = versions.similarities(model, vectors.values)
-    return versions.evaluate(similarity, [t.work_id or t.track_id for t in tracks], seed=seed)
+def options_of(task: Task[Any], given: dict[str, Any]) -> Any:
+    """The task's options from keywords.
+
+    Raises:
+        DataError: one it does not have, or one that it needs is missing.
+    """
+    fields = {f.name: f for f in dataclasses.fields(task.options)}
+    unknown = ", ".join(sorted(given.keys() - fields.keys()))
+    if unknown:
+        raise DataError(f"{task.name}: no option {unknown}. It has: {', '.join(fields) or 'none of its own'}.")
+    needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in given]
+    if needed:
+        raise DataError(f"{task.name}: needs {', '.join(needed)}")
+    return task.options(**given)
 
 
-def _check_versions(model: AudioEncoder, tracks: Sequence[Track]) -> None:
-    if not any(t.work_id for t in tracks):
-        raise DataError("no recording names its work; fill the column work_id, the same for versions of one work")
+def recordings_of(
+    data: str | Path | Manifest | Recordings | None, task: str, root: str | Path | None = None
+) -> Recordings:
+    """What is measured on: of a benchmark by name, of a manifest, of its file, of a folder.
+
+    Args:
+        data: see `evaluate`.
+        task: whose truth is needed; it decides which benchmark is the default, and which variant of one.
+
+    Raises:
+        DataError: a benchmark without that truth, or nothing of that name.
+    """
+    if isinstance(data, Recordings):
+        return data
+    if isinstance(data, Manifest):
+        return Recordings(data, "a manifest")
+    wanted = find(task).truth
+    known = _serving(wanted if wanted is None else wanted or (task,))
+    if data is None:
+        if not known:
+            raise DataError(f"no benchmark holds the truth for {task}; give a manifest of your own")
+        data = known[0]
+    elif Path(data).exists() or str(data).partition("/")[0] not in benchmarks.NAMES and Path(data).suffix:
+        return Recordings(manifest_of(data), str(data))
+    benchmark = benchmarks.find(str(data))
+    serving = [n for n, v in benchmark.variants.items() if wanted is None or set(v.tasks) & set(wanted or (task,))]
+    if not serving:
+        raise DataError(f"benchmark {str(data)!r} holds no truth for {task}. These do: {', '.join(known)}.")
+    name, variant = serving[0], benchmark.variants[serving[0]]
+    several = len(benchmarks.find(benchmark.name).variants) > 1
+    return Recordings(
+        benchmark.read(root, name),
+        f"{benchmark.name}/{name}" if several else benchmark.name,
+        benchmark.citation,
+        benchmark.licence,
+        " ".join(filter(None, (benchmark.caveats, variant.caveats))),
+        labels=tuple(benchmark.labels(root, name)),
+        counts=variant.counts,
+        benchmark=benchmark.name,
+        variant=name,
+    )
 
 
-def _probe(model: AudioEncoder, vectors: Vectors, tracks: Sequence[Track], seed: int) -> Outcome:
-    return probing.evaluate(vectors.values, [t.tags[0] for t in tracks], [t.track_id for t in tracks], seed=seed)
-
-
-def _check_probe(model: AudioEncoder, tracks: Sequence[Track]) -> None:
-    wrong = next((t for t in tracks if len(t.tags) != 1), None)
-    if wrong is not None:
-        raise DataError(
-            f"{wrong.track_id}: a probe needs exactly one tag a recording (its class), not {len(wrong.tags)}"
-        )
-
-
-def _described(model: AudioEncoder, vectors: Vectors, tracks: Sequence[Track], seed: int) -> Outcome:
-    assert isinstance(model, JointModel)
-    descriptions = {t.track_id: t.caption for t in tracks if t.caption}
-    similarity = described.similarities(model, vectors.values, list(descriptions.values()))
-    return described.evaluate(similarity, [t.track_id for t in tracks], descriptions, seed=seed)
-
-
-def _check_described(model: AudioEncoder, tracks: Sequence[Track]) -> None:
-    if not isinstance(model, JointModel):
-        raise ModelError(f"{model.card.name} does not know words; take a model that is good for words")
-    if not any(t.caption for t in tracks):
-        raise DataError("no recording is described; fill the column caption for at least one")
-
-
-TASKS: dict[str, tuple[Protocol, Callable[[AudioEncoder, Sequence[Track]], None]]] = {
-    "versions": (_versions, _check_versions),
-    "probe": (_probe, _check_probe),
-    "described": (_described, _check_described),
-}
+def _serving(tasks: tuple[str, ...] | None) -> list[str]:
+    if tasks is None:
+        return list(benchmarks.NAMES)
+    return list(dict.fromkeys(name for task in tasks for name in benchmarks.serving(task)))

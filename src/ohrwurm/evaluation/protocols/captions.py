@@ -4,7 +4,7 @@ Sources: TTMR (Doh et al. 2023): 1,000 tracks of ECALS whose tags, joined by com
 is the mean over three chunks. MusCALL (Manco et al. 2022): pairs drawn from its test set, vectors of one crop.
 
 Measured here in both directions, captions of the same words asking for all of their tracks (and found by any of them),
-tied tracks in expectation. ``details["as published"]`` holds the paper's own numbers beside it:
+tied tracks in expectation. `Outcome.published` holds the paper's own numbers beside it:
 
 * ``ttmr``: text to audio; MedR counts from 0 and is jackknifed; only the caption's own track is right.
 * ``muscall``: in percent, with the lower median rank. Its test entry point swaps the arguments: what it reports is
@@ -13,8 +13,9 @@ tied tracks in expectation. ``details["as published"]`` holds the paper's own nu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,14 @@ from numpy.typing import ArrayLike, NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import retrieval as metrics
-from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.evaluation.report import Figure, Items, Outcome
+
+PUBLISHED = {
+    "ttmr": "TTMR's retrieval by captions: text to audio, only the caption's own track is right, MedR counts from 0 "
+    "and is jackknifed",
+    "muscall": "MusCALL's retrieval: in percent, the lower median rank, and audio to text, as its test entry point has "
+    "the two swapped; its validation ranks audio for each text",
+}
 
 
 def overlap(queries: ArrayLike, decisions: ArrayLike) -> NDArray[np.int64]:
@@ -51,9 +59,17 @@ def draw(pairs: int, size: int = 1000, *, seed: int = 0) -> NDArray[np.int64]:
 
 
 def evaluate(
-    similarity: ArrayLike, captions: Sequence[str], *, form: Literal["ttmr", "muscall"], seed: int = 0
+    similarity: ArrayLike,
+    captions: Sequence[str],
+    *,
+    form: Literal["ttmr", "muscall"],
+    tracks: Sequence[str] = (),
+    seed: int = 0,
 ) -> Outcome:
     """Metrics of similarities `(captions, tracks)`, where caption i belongs to track i.
+
+    Args:
+        tracks: their ids, under which reports keep what each pair got; without them the captions' words serve.
 
     Returns:
         Figures of text to audio under their plain names, of audio to text under ``NAME (audio to text)``; intervals are
@@ -63,7 +79,7 @@ def evaluate(
         DataError: no pair, not a square matrix with a caption for each row, or similarities that are not finite.
 
     >>> found = evaluate([[0.9, 0.1], [0.8, 0.2]], ["slow waltz", "fast polka"], form="muscall")
-    >>> found.figures["R@1"].value, found.details["as published"]["R@1"]
+    >>> found.figures["R@1"].value, found.published["R@1"]
     (0.5, 100.0)
     """
     s, words = np.asarray(similarity), np.asarray(captions, dtype=object)
@@ -72,10 +88,12 @@ def evaluate(
     group = np.unique([str(w) for w in words], return_inverse=True)[1].reshape(-1)
     same = group[:, None] == group[None]
     figures: dict[str, Figure] = {}
+    each: dict[str, NDArray[np.floating]] = {}
     for direction, rows in (("", s), (" (audio to text)", s.T)):
         values, chance = metrics.per_query(rows, same), metrics.chance(same)
         for name in (n for n in values if n != "MedR (0-based)"):
             statistic: Literal["mean", "median"] = "median" if name == "MedR" else "mean"
+            each[name + direction] = values[name]
             value = float((np.median if name == "MedR" else np.mean)(values[name]))
             ends = bootstrap(values[name], groups=group, statistic=statistic, seed=seed)
             figures[name + direction] = Figure(value, *ends, chance[name])
@@ -84,13 +102,26 @@ def evaluate(
         interval="95 % bootstrap over captions, 2000 samples",
         figures=figures,
         counts={"pairs": len(words), "captions": int(group.max()) + 1},
-        details={"as published": _published(s, form), "published form": form},
         seed=seed,
+        published=_published(s, form),
+        published_as=PUBLISHED[form],
+        items=(Items.of("captions", tracks or _distinct(words), each, groups=words),),
     )
 
 
-def _published(similarity: NDArray[np.floating], form: Literal["ttmr", "muscall"]) -> dict[str, Any]:
+def _published(similarity: NDArray[np.floating], form: Literal["ttmr", "muscall"]) -> dict[str, float]:
     both = metrics.directions(similarity, np.eye(len(similarity), dtype=bool), legacy=form)
     if form == "ttmr":
         return dict(both["text to audio"])
-    return {**both["audio to text"], "validation (text to audio)": both["text to audio"]}
+    validation = {f"{name} (validation, text to audio)": v for name, v in both["text to audio"].items()}
+    return {**both["audio to text"], **validation}
+
+
+def _distinct(words: NDArray[np.object_]) -> list[str]:
+    """The captions' words; from the second time on with a number."""
+    seen: Counter[str] = Counter()
+    named = []
+    for word in map(str, words):
+        seen[word] += 1
+        named.append(word if seen[word] == 1 else f"{word} #{seen[word]}")
+    return named

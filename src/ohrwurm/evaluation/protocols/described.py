@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import retrieval as metrics
-from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.evaluation.report import Figure, Items, Outcome
 from ohrwurm.models.base import JointModel, unit
 
 
@@ -49,10 +49,9 @@ def evaluate(
     relevant = np.zeros((len(descriptions), len(tracks)), bool)
     relevant[np.arange(len(descriptions)), [position[track] for track in descriptions]] = True
     values, chance = metrics.per_query(similarity, relevant), metrics.chance(relevant)
+    values.pop("MedR (0-based)")  # TTMR's print-out; here it would only repeat MedR
     figures = {}
     for name, v in values.items():
-        if name == "MedR (0-based)":  # TTMR's print-out; here it would only repeat MedR
-            continue
         statistic: Literal["mean", "median"] = "median" if name == "MedR" else "mean"
         value = float(np.median(v) if statistic == "median" else np.mean(v))
         interval = bootstrap(v, groups=list(descriptions), statistic=statistic, seed=seed)
@@ -68,4 +67,5 @@ def evaluate(
         counts={"recordings": len(tracks), "queries": len(descriptions)},
         details={"ranks": ranks},
         seed=seed,
+        items=(Items.of("queries", descriptions, values),),
     )

@@ -6,7 +6,7 @@ are mean probabilities over a track's chunks, by `metrics.ensembles.probabilitie
 
 Sources: TTMR (Doh et al. 2023), MusCALL (Manco et al. 2022), CLMR (Spijkervet and Burgoyne 2021).
 
-What the papers do otherwise stands in ``details["as published"]``:
+What the papers do otherwise stands in `Outcome.published`:
 
 * ``ttmr`` (`tags`): ``macro_fl`` is the mean F1 with thresholds chosen on the **test** tracks, and loses the track that
   gave the threshold; ``avg_macro_f1`` and ``avg_fscore_weighted`` take 0.5 for a threshold, whatever the scores are,
@@ -18,7 +18,7 @@ What the papers do otherwise stands in ``details["as published"]``:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,9 +26,15 @@ from numpy.typing import ArrayLike, NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import classification, curves, tagging
-from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.evaluation.report import Figure, Items, Outcome
 
 Form = Literal["ttmr", "muscall", "clmr"]
+PUBLISHED: dict[Form, str] = {
+    "ttmr": "TTMR's tag metrics: macro_fl takes the thresholds that are best on the test tracks, and loses the track "
+    "that gave each; avg_macro_f1 and avg_fscore_weighted cut at 0.5 and count the absence of a label as a class",
+    "muscall": "MusCALL's zero-shot metrics: undefined where a label has no positives",
+    "clmr": "CLMR's linear evaluation: undefined where a label has no positives",
+}
 
 
 def tags(
@@ -84,20 +90,24 @@ def tags(
         details={
             "each label": {name: {n: float(v[i]) for n, v in each.items()} for i, name in enumerate(names)},
             **empty,
-            "as published": _published_tags(t, s, each, form),
-            "published form": form,
         },
         seed=seed,
+        published=_published_tags(t, s, each, form),
+        published_as=PUBLISHED[form],
+        items=(Items.of("labels", names, each),),
     )
 
 
-def classes(scores: ArrayLike, truth: ArrayLike, names: Sequence[str], *, seed: int = 0) -> Outcome:
+def classes(
+    scores: ArrayLike, truth: ArrayLike, names: Sequence[str], *, tracks: Sequence[str] = (), seed: int = 0
+) -> Outcome:
     """One class holds: accuracy.
 
     Args:
         scores: `(tracks, classes)`, higher is likelier.
         truth: class number of each track.
         names: of the classes.
+        tracks: their ids, under which reports keep what each got; without them their numbers.
 
     Raises:
         DataError: no track, wrong shapes, or scores that are not finite.
@@ -114,26 +124,23 @@ def classes(scores: ArrayLike, truth: ArrayLike, names: Sequence[str], *, seed: 
     counts = np.bincount(t, minlength=len(names))
     # Each track weighs as its class does in the mean over classes; the bootstrap then runs over the same tracks.
     weighted = right * len(t) / (np.count_nonzero(counts) * counts[t])
-    chance = classification.chance(t)
+    chance, each = classification.chance(t), {"accuracy": right, "balanced accuracy": weighted}
     return Outcome(
         protocol="the class of the highest score, equal ones in expectation",
         interval="95 % bootstrap over tracks, 2000 samples",
-        figures={
-            name: Figure(float(v.mean()), *bootstrap(v, seed=seed), chance[name])
-            for name, v in (("accuracy", right), ("balanced accuracy", weighted))
-        },
+        figures={name: Figure(float(v.mean()), *bootstrap(v, seed=seed), chance[name]) for name, v in each.items()},
         counts={"tracks": len(t), "classes": len(names), "classes without tracks": int((counts == 0).sum())},
-        details={
-            "recall": {str(name): float(r) for name, r in zip(names, recall, strict=True)},
-            "as published": {"accuracy": float((s.argmax(1) == t).mean())},
-        },
+        details={"recall": {str(name): float(r) for name, r in zip(names, recall, strict=True)}},
         seed=seed,
+        published={"accuracy": float((s.argmax(1) == t).mean())},
+        published_as="the published accuracy: of equal highest scores the first class is the answer",
+        items=(Items.of("tracks", tracks or range(len(t)), each),),
     )
 
 
 def _published_tags(
     t: NDArray[np.bool_], s: NDArray[np.floating], each: dict[str, NDArray[np.float64]], form: Form
-) -> dict[str, Any]:
+) -> dict[str, float]:
     roc, precision = float(each["ROC-AUC"].mean()), float(each["PR-AUC"].mean())
     if form != "ttmr":
         return {"ROC-AUC": roc, "mAP" if form == "muscall" else "PR-AUC": precision}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
-from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.evaluation.report import Figure, Items, Outcome
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of C, the inverse of the L2 penalty, on standardised vectors
 
@@ -67,6 +67,7 @@ def evaluate(
     recall = {str(c): float(share[truth == c].mean()) for c in classes}
     # Each track weighs as its class does in the mean over classes; the bootstrap then runs over the same tracks.
     weighted = share * len(truth) / (len(classes) * counts[np.searchsorted(classes, truth)])
+    each = {"accuracy": share, "balanced accuracy": weighted}
     return Outcome(
         protocol=(
             f"logistic regression on frozen vectors, {folds}-fold stratified cross-validation drawn {repeats} times, "
@@ -80,4 +81,5 @@ def evaluate(
         counts={"tracks": len(truth), "classes": len(classes)},
         details={"recall": recall, "accuracy of each repeat": [round(float(r), 4) for r in right.mean(1)]},
         seed=seed,
+        items=(Items.of("tracks", np.asarray(tracks)[order], each),),
     )

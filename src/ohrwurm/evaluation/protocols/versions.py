@@ -7,6 +7,7 @@ searched through but ask nothing. Queries of one work are not independent, so in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import versions as metrics
-from ohrwurm.evaluation.report import Figure, Outcome
+from ohrwurm.evaluation.report import Figure, Items, Outcome
 from ohrwurm.models.base import AudioEncoder
 
 
@@ -26,8 +27,14 @@ def similarities(model: AudioEncoder, vectors: NDArray[np.float32]) -> NDArray[n
         return torch.stack([model.similarity(query, candidates) for query in candidates]).numpy()
 
 
-def evaluate(similarity: NDArray[np.floating], works: Sequence[str], *, seed: int = 0) -> Outcome:
+def evaluate(
+    similarity: NDArray[np.floating], works: Sequence[str], *, tracks: Sequence[str] = (), seed: int = 0
+) -> Outcome:
     """Metrics of similarities `(n, n)`, rows asking, between recordings whose works are known.
+
+    Args:
+        works: of the recordings.
+        tracks: their ids, under which reports keep what each query got; without them their numbers.
 
     Raises:
         DataError: no work has two recordings, or the similarities are not finite.
@@ -54,4 +61,12 @@ def evaluate(similarity: NDArray[np.floating], works: Sequence[str], *, seed: in
             "works with versions": int((counts > 1).sum()),
         },
         seed=seed,
+        items=(_items(values, names, np.asarray(tracks if len(tracks) else range(len(names))), counts[inverse] > 1),),
     )
+
+
+def _items(
+    values: dict[str, NDArray[np.floating]], works: NDArray[np.str_], tracks: NDArray[Any], asks: NDArray[np.bool_]
+) -> Items:
+    """What each query got, the recordings without a version left out."""
+    return Items.of("queries", tracks[asks], {name: v[asks] for name, v in values.items()}, groups=works[asks])
