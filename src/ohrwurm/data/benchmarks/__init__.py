@@ -6,35 +6,54 @@ A file defines one `Benchmark` named `BENCHMARK` and is listed in `NAMES`; nothi
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark
+from ohrwurm.data.benchmarks.base import AudioForm, Benchmark, Layout, Remote, Variant
 from ohrwurm.errors import DataError
 
-__all__ = ["NAMES", "Benchmark", "find", "serving"]
+__all__ = ["NAMES", "AudioForm", "Benchmark", "Layout", "Remote", "Variant", "find", "recognise", "serving"]
 
-NAMES = ("anthems", "emotify", "recordings")
+# Of several benchmarks for a task, the first is the default one.
+NAMES = (
+    "anthems",
+    "emotify",
+    "recordings",
+)
 
 
 def find(name: str) -> Benchmark:
-    """A benchmark by name.
+    """A benchmark by name; `name/variant` is the benchmark with that variant alone.
 
     Raises:
         DataError: there is none of that name.
 
     >>> find("anthems").tasks
     ('versions',)
+    >>> find("anthems/half").default
+    'half'
     """
-    if name not in NAMES:
-        raise DataError(f"no benchmark named {name!r}. Known: {', '.join(NAMES)}; or give a manifest of your own.")
-    found = importlib.import_module(f"ohrwurm.data.benchmarks.{name}").BENCHMARK
+    base, _, variant = name.partition("/")
+    if base not in NAMES:
+        raise DataError(f"no benchmark named {base!r}. Known: {', '.join(NAMES)}; or give a manifest of your own.")
+    found = importlib.import_module(f"ohrwurm.data.benchmarks.{base}").BENCHMARK
     assert isinstance(found, Benchmark)
-    return found
+    return found.narrowed(variant) if variant else found
 
 
 def serving(task: str) -> list[str]:
     """Names of the benchmarks that hold the truth for a task, the default one first.
 
-    >>> serving("versions")
-    ['anthems']
+    >>> serving("versions")[0]
+    'anthems'
     """
     return [name for name in NAMES if task in find(name).tasks]
+
+
+def recognise(folder: str | Path) -> tuple[Benchmark, Layout] | None:
+    """The benchmark whose files lie in `folder`, and how they lie there; None if they are of none.
+
+    Where several fit, the most specific one: that of most marks, of equals the first listed.
+    """
+    folder = Path(folder)
+    found = [(one, layout) for name in NAMES for one in [find(name)] if (layout := one.layout_of(folder)) is not None]
+    return max(found, key=lambda pair: len(pair[1].marks), default=None)

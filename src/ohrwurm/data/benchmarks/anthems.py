@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, one_of, rows
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, one_of, rows
 from ohrwurm.data.tracks import Manifest, Track
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """`manifest.csv` with `file, work, status`: ``verified`` recordings share their work, ``single`` ones have none.
 
     A single recording becomes a work of its own, whatever its country: nobody has checked what it is a version of.
@@ -34,7 +34,7 @@ BENCHMARK = Benchmark(
     title="87 recordings of 29 national anthems among 86 other anthems, up to 45 s each.",
     citation="collected from public recordings of national anthems; most by military bands",
     licence="mostly public domain, not stated at the source; evaluation only, never redistributed",
-    tasks=("versions",),
     caveats="The works were checked by a chroma method, which flatters systems that compare chroma.",
-    reader=read,
+    layouts=(Layout("a table and its recordings", ("manifest.csv:file,work,status",), read),),
+    variants={"half": Variant("All recordings, to be tested on.", ("versions",), {"test": 173})},
 )
