@@ -95,6 +95,7 @@ class Outcome:
         published: the numbers exactly as the published protocol computes them, quirks included.
         published_as: the name of that protocol and what it does otherwise, in one sentence.
         items: what single queries, tracks or labels got.
+        warnings: what a reader of the figures has to know, e.g. that a split shares recordings with another.
     """
 
     protocol: str
@@ -106,6 +107,7 @@ class Outcome:
     published: dict[str, float] = field(default_factory=dict)
     published_as: str = ""
     items: tuple[Items, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ class Report:
             outcome = _known(Outcome, values["outcome"])
             outcome["figures"] = {n: Figure(**_numbers(f)) for n, f in outcome["figures"].items()}
             outcome["published"] = _numbers(outcome.get("published", {}))
+            outcome["warnings"] = tuple(outcome.get("warnings", ()))
             outcome["items"] = tuple(_items(_known(Items, i)) for i in outcome.get("items", ()))
             return cls(**values | {"outcome": Outcome(**outcome)})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
