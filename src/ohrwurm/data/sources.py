@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ohrwurm.audio.folder import walk
-from ohrwurm.data import layouts
+from ohrwurm.data import benchmarks
+from ohrwurm.data.benchmarks.base import LABELS, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -17,8 +18,9 @@ def manifest_of(path: str | Path, split: str | None = None) -> Manifest:
 
     Args:
         path: a manifest file; or a folder, which is the first of these that it can be: a folder with a `manifest.csv`
-            (`.jsonl`, `.parquet`), as `ohrwurm data render` and `pack` make it; a data set as published
-            (`ohrwurm.data.layouts`); a folder of audio files, which have no labels.
+            (`.jsonl`, `.parquet`), as `ohrwurm data render`, `pack` and `prepare` make it; a data set as published
+            (`ohrwurm.data.benchmarks`), of which the default variant is read; a folder of audio files, which have no
+            labels.
         split: the tracks of this split alone.
 
     Raises:
@@ -37,25 +39,40 @@ def manifest_of(path: str | Path, split: str | None = None) -> Manifest:
 
 
 def labels_of(path: str | Path) -> list[str] | None:
-    """The source's own list of tags in its order, as published classifiers have their classes; None without one."""
-    layout = _layout(Path(path))
-    return layout.labels(Path(path)) if layout is not None and layout.labels is not None else None
+    """The source's own list of labels in its order, as published classifiers have their classes; None without one."""
+    folder = Path(path)
+    if (folder / LABELS).is_file():
+        return [str(label) for label in read_json(folder / LABELS, list)]
+    found = benchmarks.recognise(folder)
+    if found is None:
+        return None
+    benchmark, layout = found
+    return benchmark.labels(folder, _variant(benchmark, layout)) or None
 
 
 def _in_folder(folder: Path) -> Manifest:
+    found = benchmarks.recognise(folder)
     for name in WITHIN:
-        if (folder / name).is_file():
+        if (folder / name).is_file() and not (found and name in _names(found[1])):
             return Manifest.read(folder / name)
-    layout = _layout(folder)
-    if layout is not None:
-        return layout.read(folder)
+    if found is not None:
+        return found[1].read(folder, _variant(*found))
     files = [Path(file) for file, error in walk([folder]) if not error]
     if files:
         base = folder.absolute()
         return Manifest(Track(file.relative_to(base).as_posix(), str(file)) for file in files)
-    looked_for = "; ".join(f"{', '.join(layouts.find(name).marks[:2])} ({name})" for name in layouts.NAMES)
+    looked_for = "; ".join(
+        f"{', '.join(layout.marks[:2])} ({name})"
+        for name in benchmarks.NAMES
+        for layout in benchmarks.find(name).layouts
+    )
     raise DataError(f"{folder}: no recordings here. Looked for {WITHIN[0]}; {looked_for}; audio files.")
 
 
-def _layout(folder: Path) -> layouts.Layout | None:
-    return next((layout for layout in map(layouts.find, layouts.NAMES) if layout.fits(folder)), None)
+def _variant(benchmark: benchmarks.Benchmark, layout: benchmarks.Layout) -> str:
+    """The default one of those that the files hold."""
+    return next(name for name in benchmark.variants if layout.gives(name))
+
+
+def _names(layout: benchmarks.Layout) -> set[str]:
+    return {mark.partition(":")[0] for mark in layout.marks}

@@ -18,6 +18,11 @@ NAMES = (
     "anthems",
     "emotify",
     "recordings",
+    "audiocaption",
+    "ecals",
+    "gtzan",
+    "magnatagatune",
+    "msd",
 )
 
 
@@ -54,6 +59,9 @@ def recognise(folder: str | Path) -> tuple[Benchmark, Layout] | None:
 
     Where several fit, the most specific one: that of most marks, of equals the first listed.
     """
-    folder = Path(folder)
-    found = [(one, layout) for name in NAMES for one in [find(name)] if (layout := one.layout_of(folder)) is not None]
+    found = []
+    for benchmark in map(find, NAMES):
+        layout = benchmark.layout_of(folder)
+        if layout is not None:
+            found.append((benchmark, layout))
     return max(found, key=lambda pair: len(pair[1].marks), default=None)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from ohrwurm.data.layouts.base import Layout, first_there, read_tsv
-from ohrwurm.data.layouts.magnatagatune import SPLITS, chosen
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, first_there, read_tsv
+from ohrwurm.data.benchmarks.magnatagatune import SPLITS, chosen
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 from ohrwurm.unpickle import read_plain_pickle
@@ -22,7 +22,7 @@ from ohrwurm.unpickle import read_plain_pickle
 TABLES = "processed_annotations"
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """The tracks of the three splits.
 
     Raises:
@@ -59,9 +59,13 @@ def _table(folder: Path, name: str) -> Path:
     return first_there((folder / TABLES / name, folder / name))
 
 
-LAYOUT = Layout(
-    title="Million Song Dataset with the tables of 50 tags, as CLMR reads it",
-    marks=(f"{TABLES}/train_gt_msd.tsv",),
-    read=read,
-    labels=labels,
+BENCHMARK = Benchmark(
+    name="msd",
+    title="The Million Song Dataset with its 50 most frequent Last.fm tags.",
+    citation="Bertin-Mahieux, Ellis, Whitman, Lamere: The Million Song Dataset, ISMIR 2011",
+    licence="annotations: research; audio: 7digital previews, not redistributed",
+    layouts=(Layout("the tables that CLMR reads", (f"{TABLES}/train_gt_msd.tsv",), read),),
+    variants={"clmr": Variant("50 tags and the split that CLMR reads.", ("tagging", "linear"), {}, labels=labels)},
+    caveats="Tags of a track are those that listeners wrote, not all that hold.",
+    evaluation_only=False,
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ohrwurm.data.layouts.base import Layout
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -21,7 +21,7 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 LISTS = {"train": "train", "valid": "validation", "test": "test"}
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """All excerpts, or with the lists those that are in them; the genre is the track's tag.
 
     Raises:
@@ -53,9 +53,20 @@ def _track(name: str, path: Path, split: str) -> Track:
     return Track(name, str(path), split, (path.parent.name,), annotations={"genre": path.parent.name})
 
 
-LAYOUT = Layout(
-    title="GTZAN: ten genres, a folder each",
-    marks=tuple(f"genres/{genre}" for genre in GENRES),
-    read=read,
-    labels=lambda folder: list(GENRES),
+BENCHMARK = Benchmark(
+    name="gtzan",
+    title="GTZAN: 1,000 excerpts of 30 s, 100 in each of ten genres.",
+    citation="Tzanetakis, Cook: Musical genre classification of audio signals, 2002",
+    licence="not stated; collected from broadcasts and records",
+    layouts=(Layout("a folder a genre", tuple(f"genres/{genre}" for genre in GENRES), read),),
+    variants={
+        "filtered": Variant(
+            "The fault-filtered, artist-separated split of Kereliuk, Sturm, Larsen 2015.",
+            ("probe", "tagging", "linear", "zero-shot"),
+            {"train": 443, "validation": 197, "test": 290},
+            labels=GENRES,
+        ),
+    },
+    caveats="Some excerpts are mislabelled or distorted; one of 290 test excerpts is 0.34 points of accuracy.",
+    evaluation_only=False,
 )

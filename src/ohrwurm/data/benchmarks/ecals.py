@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ohrwurm.data.layouts.base import Layout, audio_track, read_json
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, audio_track, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 from ohrwurm.unpickle import read_plain_pickle
@@ -26,7 +26,7 @@ ANNOTATION = "ecals_annotation"
 LISTS = {"train_track": "train", "extra_track": "train", "valid_track": "validation", "test_track": "test"}
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """All tracks of the split file, in its order. The caption that asks for a test track, where there is one, is its
     annotation ``multi_query``.
 
@@ -79,9 +79,15 @@ def _paths(folder: Path) -> dict[str, str]:
     return {name: to_path[seven] for name, seven in to_seven.items() if seven in to_path}
 
 
-LAYOUT = Layout(
-    title="ECALS: excerpts of the Million Song Dataset with cleaned tags, as TTMR reads them",
-    marks=(f"{ANNOTATION}/ecals_track_split.json",),
-    read=read,
-    labels=labels,
+BENCHMARK = Benchmark(
+    name="ecals",
+    title="ECALS: half a million excerpts of 30 s of the Million Song Dataset with cleaned tags.",
+    citation="Doh, Won, Choi, Nam: Toward universal text-to-music retrieval, ICASSP 2023",
+    licence="annotations of the Million Song Dataset: research; audio: 7digital previews, not redistributed",
+    layouts=(Layout("TTMR's data_dir", (f"{ANNOTATION}/ecals_track_split.json",), read),),
+    variants={
+        "ttmr": Variant("TTMR's split and its 1054 tags.", ("retrieval", "tagging", "zero-shot"), {}, labels=labels),
+    },
+    caveats="Tags of a track are those that people wrote, not all that hold.",
+    evaluation_only=False,
 )

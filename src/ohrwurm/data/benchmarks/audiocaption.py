@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ohrwurm.data.layouts.base import Layout, audio_track, read_json
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, audio_track, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -19,7 +19,7 @@ SAMPLE_RATE = 16000
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """One track a caption, in the order of the files; validation and test may be missing.
 
     Its id is that of the audio with the split before it (the published example has the same recordings in all
@@ -46,8 +46,13 @@ def read(folder: Path) -> Manifest:
     return Manifest(tracks)
 
 
-LAYOUT = Layout(
-    title="MusCALL's audio with captions",
-    marks=("dataset_train.json", "audio"),
-    read=read,
+BENCHMARK = Benchmark(
+    name="audiocaption",
+    title="Recordings with captions in MusCALL's form.",
+    citation="Manco, Benetos, Quinton, Fazekas: Contrastive audio-language learning for music, ISMIR 2022",
+    licence="that of the recordings; MusCALL's own are a production library's and not public",
+    layouts=(Layout("MusCALL's data/datasets/audiocaption", ("dataset_train.json", "audio"), read),),
+    variants={"muscall": Variant("The splits of its three files.", ("retrieval",), {})},
+    caveats="The published example has the same recordings in all splits.",
+    evaluation_only=False,
 )

@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ohrwurm.data.layouts.base import Layout, first_there, read_tsv
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, first_there, read_tsv
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -25,10 +25,11 @@ TAGS = (
     "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello",
     "no voice", "weird", "country", "metal", "female voice", "choral",
 )  # fmt: skip
+MARKS = ("index_mtt.tsv", "train_gt_mtt.tsv")
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
-def read(folder: Path) -> Manifest:
+def read(folder: Path, variant: str) -> Manifest:
     """The clips of the three splits; those without any of the tags are in none."""
     index = {name: path for _, (name, path) in read_tsv(folder / "index_mtt.tsv", 2)}
     tracks = []
@@ -60,9 +61,20 @@ def chosen(names: Sequence[str], row: str, where: str) -> tuple[str, ...]:
     return tuple(name for name, value in zip(names, values, strict=True) if value)
 
 
-LAYOUT = Layout(
-    title="MagnaTagATune with the tables of 50 tags, as CLMR and TUNe read it",
-    marks=("index_mtt.tsv", "train_gt_mtt.tsv"),
-    read=read,
-    labels=lambda folder: list(TAGS),
+BENCHMARK = Benchmark(
+    name="magnatagatune",
+    title="MagnaTagATune: 25,863 clips of 29 s with the tags that players of a game agreed on.",
+    citation="Law, West, Mandel, Bay, Downie: Evaluation of algorithms using games, ISMIR 2009",
+    licence="CC BY-NC-SA 3.0",
+    layouts=(Layout("the tables of Pons et al. 2017, as CLMR, TUNe and MusCALL read them", MARKS, read),),
+    variants={
+        "pons": Variant(
+            "50 tags; the split of Pons et al. 2017, without the clips that have none of the tags.",
+            ("tagging", "zero-shot", "linear", "probing"),
+            {"train": 15247, "validation": 1529, "test": 4332},
+            labels=TAGS,
+        ),
+    },
+    caveats="Players tag what they notice: a tag that is missing is no proof.",
+    evaluation_only=False,
 )
