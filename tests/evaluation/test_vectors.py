@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from ohrwurm.data.tracks import Track
 from ohrwurm.embedding import embed
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation import vectors
-from ohrwurm.evaluation.vectors import track_vectors
+from ohrwurm.evaluation.crops import crop_vectors
+from ohrwurm.evaluation.vectors import track_vectors, window_vectors
 from ohrwurm.models import registry
 
 MODEL = registry.load("mel-statistics")
@@ -88,3 +91,32 @@ def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
         track_vectors([tmp_path / "gone.wav"], MODEL)
     with pytest.raises(DataError, match="none of 0"):
         track_vectors([], MODEL)
+
+
+def test_windows_are_those_of_the_embedding_and_kept(songs: list[Path], tmp_path: Path, monkeypatch) -> None:
+    model = registry.load("mel-statistics", window=0.2, hop=0.2, minimum=0.1)
+    first = window_vectors([*songs, tmp_path / "gone.wav"], model, cache=tmp_path / "cache")
+    assert [w.shape for w in first.values] == [(3, model.card.dim)] * 3  # 0.5 s: the last one is aligned to the end
+    np.testing.assert_array_equal(first.values[2], embed(songs[2], model).windows)
+    assert first.failures[0].reason == "missing"
+    monkeypatch.setattr(vectors, "embed", None)
+    again = window_vectors(songs, model, cache=tmp_path / "cache")
+    assert all(np.array_equal(a, b) for a, b in zip(first.values, again.values, strict=True))
+
+
+def test_a_crop_is_a_window_from_somewhere_and_the_same_again(songs: list[Path], tmp_path: Path) -> None:
+    model = registry.load("mel-statistics", window=0.2, hop=0.2, minimum=0.1)
+    short = tmp_path / "short.wav"
+    soundfile.write(short, np.ones(1600), 16000)
+    tracks = [Track(p.stem, str(p)) for p in (*songs, short, tmp_path / "gone.wav")]
+    found = crop_vectors(tracks, model, cache=tmp_path / "cache", workers=2)
+    assert found.rows == (0, 1, 2)
+    assert [f.reason for f in found.failures] == ["too-short", "missing"]
+    tracks[0] = Track("renamed", str(songs[0].rename(tmp_path / "renamed.wav")))  # the content counts
+    for again in (crop_vectors(tracks[:3], model), crop_vectors(tracks[:3], model, cache=tmp_path / "cache")):
+        assert all(np.array_equal(a, b) for a, b in zip(found.values, again.values, strict=True))
+    other = crop_vectors(tracks[:3], model, seed=1, cache=tmp_path / "cache")
+    assert not any(np.array_equal(a, b) for a, b in zip(found.values, other.values, strict=True))
+    start = int(np.random.default_rng((0, int(found.contents[1], 16))).integers(8000 - 3200 + 1))
+    heard = torch.from_numpy(soundfile.read(songs[1], dtype="float32")[0][start : start + 3200])
+    np.testing.assert_array_equal(found.values[1], model(heard[None]).pooled.numpy())

@@ -41,6 +41,20 @@ class Vectors:
     failures: tuple[AudioError, ...]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Arrays of those recordings that could be used; all else as in `Vectors`.
+
+    Attributes:
+        values: one float32 array a recording, e.g. `(windows, dim)`.
+    """
+
+    rows: tuple[int, ...]
+    values: tuple[NDArray[np.float32], ...]
+    contents: tuple[str, ...]
+    failures: tuple[AudioError, ...]
+
+
 def track_vectors(
     paths: Sequence[str | Path],
     model: AudioEncoder,
@@ -61,8 +75,65 @@ def track_vectors(
         DataError: not one of the recordings could be used.
         ModelError: the model is broken.
     """
+    size = FILES_A_ROUND * (workers or default_workers())
+
+    def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
+        return [m if isinstance(m, AudioError) else m.vector for m in embed(files, model, workers=workers)]
+
+    kept = None if cache is None else folder_of(cache, "vectors", model)
+    found = collect(paths, make, (model.card.dim,), folder=kept, size=size, progress=progress)
+    return Vectors(found.rows, np.stack(found.values), found.contents, found.failures)
+
+
+def window_vectors(
+    paths: Sequence[str | Path],
+    model: AudioEncoder,
+    *,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Rows:
+    """The vectors of every window of recordings, as the model returns them; otherwise as `track_vectors`.
+
+    Returns:
+        One array `(windows, dim)` a recording.
+    """
+    size = FILES_A_ROUND * (workers or default_workers())
+
+    def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
+        return [m if isinstance(m, AudioError) else m.windows for m in embed(files, model, workers=workers)]
+
+    kept = None if cache is None else folder_of(cache, "windows", model)
+    return collect(paths, make, (None, model.card.dim), folder=kept, size=size, progress=progress)
+
+
+def folder_of(cache: Path, kind: str, model: AudioEncoder) -> Path:
+    """Where arrays of a kind are kept that this very model made."""
+    return cache / kind / re.sub(r"[^\w.-]+", "-", model.card.provenance)
+
+
+def collect(
+    paths: Sequence[str | Path],
+    make: Callable[[list[Path], list[str]], Sequence[NDArray[np.float32] | AudioError]],
+    shape: tuple[int | None, ...],
+    *,
+    folder: Path | None,
+    size: int,
+    name: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Rows:
+    """One array a recording, made or read from `folder`; a killed run loses at most `size` of them.
+
+    Args:
+        make: files and the hashes of their content → an array each, or why there is none.
+        shape: of an array; None where it may have any length.
+        name: what else the arrays depend on, beside the content of the file.
+        progress: called with the number of files done and their total.
+
+    Raises:
+        DataError: not one of the recordings could be used.
+    """
     files = [Path(p) for p in paths]
-    folder = None if cache is None else cache / "vectors" / re.sub(r"[^\w.-]+", "-", model.card.provenance)
     found: dict[int, NDArray[np.float32]] = {}
     failures: dict[int, AudioError] = {}
     contents: dict[int, str] = {}
@@ -74,31 +145,31 @@ def track_vectors(
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             failures[i] = AudioError(file, reason, error.strerror or "")
             continue
-        kept = None if folder is None else _read(_place(folder, contents[i]), model.card.dim)
+        kept = None if folder is None else _read(_place(folder, contents[i] + name), shape)
         if kept is None:
             waiting.append(i)
         else:
             found[i] = kept
     tell = progress or (lambda done, total: None)
     tell(len(files) - len(waiting), len(files))
-    for start in range(0, len(waiting), size := FILES_A_ROUND * (workers or default_workers())):
+    for start in range(0, len(waiting), size):
         some = waiting[start : start + size]
-        for i, made in zip(some, embed([files[i] for i in some], model, workers=workers), strict=True):
+        for i, made in zip(some, make([files[i] for i in some], [contents[i] for i in some]), strict=True):
             if isinstance(made, AudioError):
                 failures[i] = made
                 continue
-            found[i] = made.vector
+            found[i] = made
             if folder is not None:
-                with replacing(_place(folder, contents[i])) as temporary:
-                    np.save(temporary, made.vector, allow_pickle=False)
+                with replacing(_place(folder, contents[i] + name)) as temporary:
+                    np.save(temporary, made, allow_pickle=False)
         tell(len(files) - len(waiting) + start + len(some), len(files))
     if not found:
         first = f"; the first: {failures[min(failures)]}" if failures else ""
         raise DataError(f"none of {len(files)} recordings could be used{first}. Check the paths in the manifest.")
     rows = tuple(sorted(found))
-    return Vectors(
+    return Rows(
         rows=rows,
-        values=np.stack([found[i] for i in rows]),
+        values=tuple(found[i] for i in rows),
         contents=tuple(contents[i] for i in rows),
         failures=tuple(failures[i] for i in sorted(failures)),
     )
@@ -113,10 +184,11 @@ def _place(folder: Path, content: str) -> Path:
     return folder / content[:2] / f"{content}.npy"
 
 
-def _read(file: Path, dim: int) -> NDArray[np.float32] | None:
-    """The vector kept in `file`; None where there is none or it cannot be one of this model."""
+def _read(file: Path, shape: tuple[int | None, ...]) -> NDArray[np.float32] | None:
+    """The array kept in `file`; None where there is none or it cannot be one of this model."""
     try:
-        vector = np.load(file, allow_pickle=False)
+        kept = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return vector if vector.shape == (dim,) and vector.dtype == np.float32 else None
+    fits = kept.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, kept.shape, strict=True))
+    return kept if fits and kept.dtype == np.float32 else None
