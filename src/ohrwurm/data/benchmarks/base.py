@@ -327,29 +327,36 @@ def first_there(candidates: Iterable[Path]) -> Path:
     return next((path for path in paths if path.is_file()), paths[0])
 
 
-def rows(folder: Path, columns: tuple[str, ...], table: str = MANIFEST, key: str = "file") -> Iterator[dict[str, str]]:
-    """Rows of a CSV table in `folder`, which must have `columns` and name each `key` once.
+def rows(
+    folder: Path, columns: tuple[str, ...], table: str = MANIFEST, key: str = "file", delimiter: str = ","
+) -> Iterator[dict[str, str]]:
+    """Rows of a CSV table in `folder`, which must have `columns` and name each `key` once; without a key there is no
+    such check. Blanks around the names of columns do not count.
 
     Raises:
-        DataError: no such table, a missing column, a short row, or a key named twice.
+        DataError: no such table, no text, a missing column, a short row, or a key named twice.
     """
     file = folder / table
     if not file.is_file():
         raise DataError(f"{file}: missing; the set is published with this table, get it again")
-    with open(file, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        missing = [c for c in columns if c not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{file}: no column {', '.join(missing)}; it has {', '.join(reader.fieldnames or ())}")
-        seen: set[str] = set()
-        for row in reader:
-            where = f"{file}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise DataError(f"{where}: not as many values as columns")
-            if row[key] in seen:
-                raise DataError(f"{where}: {row[key]} is named a second time")
-            seen.add(row[key])
-            yield row
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter=delimiter)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            missing = [c for c in columns if c not in reader.fieldnames]
+            if missing:
+                raise DataError(f"{file}: no column {', '.join(missing)}; it has {', '.join(reader.fieldnames)}")
+            seen: set[str] = set()
+            for row in reader:
+                where = f"{file}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise DataError(f"{where}: not as many values as columns")
+                if key and row[key] in seen:
+                    raise DataError(f"{where}: {row[key]} is named a second time")
+                seen.add(row.get(key, ""))
+                yield row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: not a table of text ({error}); get it again") from error
 
 
 def one_of(row: Mapping[str, str], column: str, allowed: tuple[str, ...], folder: Path, table: str = MANIFEST) -> str:
