@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "ohrwurm"
-BASE = {"errors", "atomic", "folders", "locks", "unpickle", "ohrwurm"}
+BASE = {"errors", "atomic", "folders", "locks", "unpickle", "checksums", "transfer", "ohrwurm"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
     "folders": set(),
     "locks": set(),
     "unpickle": set(),
+    "checksums": set(),
+    "transfer": set(),
     "audio": set(),
     "models": {"audio", "weights"},
     "objectives": set(),

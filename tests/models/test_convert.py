@@ -13,6 +13,7 @@ from cases import all_cases
 from safetensors.torch import save_file
 from torch import nn
 
+from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
@@ -295,7 +296,7 @@ def test_checkpoint_becomes_a_model_folder(tiny: ModelCard, tmp_path: Path) -> N
     assert same(again, trained)
     assert len(report.mapped) == len(trained.state_dict())
     assert again.card.weights["file"] == "best.pth"
-    assert again.card.weights["sha256"] == registry.sha256(tmp_path / "best.pth")
+    assert again.card.weights["sha256"] == sha256(tmp_path / "best.pth")
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     convert(tmp_path / "best.pth", "tiny-ttmr", folder)  # a model folder may be made again
     with pytest.raises(ModelError, match="nothing is learned"):

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.models import export as exports
 from ohrwurm.models import registry
@@ -35,7 +36,7 @@ def test_safetensors_hold_the_weights_and_the_card(tmp_path: Path) -> None:
     state = load_file(made.path)
     assert state.keys() == model.state_dict().keys()
     assert made.tensors == len(state)
-    assert registry.load("pitchnet", weights=made.path).card.sha256 == registry.sha256(made.path)
+    assert registry.load("pitchnet", weights=made.path).card.sha256 == sha256(made.path)
 
 
 def test_published_checkpoint_is_as_the_original_code_saved_it(tmp_path: Path) -> None:

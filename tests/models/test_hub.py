@@ -16,8 +16,9 @@ import yaml
 from servers import Files, Hub, Site, serving
 
 import ohrwurm
+from ohrwurm import transfer
 from ohrwurm.errors import ModelError, TransferError
-from ohrwurm.models import hub, registry, transfer
+from ohrwurm.models import hub, registry
 from ohrwurm.models.base import ModelCard
 
 REPO = "someone/pitch"

@@ -16,6 +16,7 @@ import torch
 from cases import all_cases
 from safetensors.torch import load_file
 
+from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder, JointModel, ModelCard
@@ -203,7 +204,7 @@ def test_saved_model_comes_back_the_same(name: str, tmp_path: Path) -> None:
     ours, theirs = model.state_dict(), again.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert again.card.sha256 == registry.sha256(saved / "model.safetensors")
+    assert again.card.sha256 == sha256(saved / "model.safetensors")
     assert sorted(p.name for p in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     waveform = noise(model.card, listening(model.card))
     assert torch.equal(model(waveform).pooled, again(waveform).pooled)
@@ -213,7 +214,7 @@ def test_saved_model_comes_back_the_same(name: str, tmp_path: Path) -> None:
 def test_bundled_weights_are_small_whole_and_measured(name: str) -> None:
     folder = registry.WEIGHTS / name
     card = registry.card(name)
-    assert card.sha256 == registry.sha256(folder / "model.safetensors")
+    assert card.sha256 == sha256(folder / "model.safetensors")
     assert (folder / "model.safetensors").stat().st_size <= 16 * 2**20
     assert load_file(folder / "model.safetensors")
     assert card.results, "a bundled model states what it achieves"
@@ -313,7 +314,7 @@ def test_published_weights_load_by_name(tmp_path: Path, monkeypatch: pytest.Monk
     state = {f"module.{k}": v for k, v in trained.state_dict().items()}
     torch.save({"epoch": 1, "state_dict": state, "optimizer": {}}, tmp_path / "best.pth")
     model = registry.load("light", weights=tmp_path / "best.pth")
-    assert model.card.sha256 == registry.sha256(tmp_path / "best.pth")
+    assert model.card.sha256 == sha256(tmp_path / "best.pth")
     waveform = noise(card, 2.0)
     with torch.inference_mode():
         assert torch.equal(model(waveform).pooled, trained(waveform).pooled)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.models.lineage import Lineage
 from ohrwurm.unpickle import read_pickle
@@ -347,7 +348,7 @@ def convert(
     card = registry.card(name) if ours else registry.registered(name)
     if not card.features.get("learned", True):
         raise ModelError(f"{name}: nothing is learned in this model, so that there are no weights to convert")
-    where = dict(weights or {"file": file.name, "sha256": registry.sha256(file) if file.is_file() else ""})
+    where = dict(weights or {"file": file.name, "sha256": sha256(file) if file.is_file() else ""})
     member = card.weights.get("file", "")
     with nullcontext(file) if file.suffix in KERAS else checkpoint_in(file, member) as checkpoint:
         model = registry.build(dataclasses.replace(card, weights={**card.weights, **where}))

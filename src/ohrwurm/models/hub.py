@@ -3,7 +3,7 @@
 Three files make a model folder, and no others are fetched: `config.json`, `model.safetensors`, `README.md`. Nothing in
 them is code. A folder is complete under `CACHE/hub/org--name/snapshots/COMMIT`, or not there; without a network the
 last one fetched is used. The hub is asked through `huggingface_hub` (so that `HF_ENDPOINT`, `HF_TOKEN` and
-`HF_HUB_OFFLINE` hold); files come by `ohrwurm.models.transfer`, which resumes and checks them.
+`HF_HUB_OFFLINE` hold); files come by `ohrwurm.transfer`, which resumes and checks them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from ohrwurm.atomic import replacing_folder, write_text
+from ohrwurm.checksums import sha256 as sha256_of
 from ohrwurm.errors import ModelError, TransferError
 from ohrwurm.folders import cache_folder
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.convert import Conversion, check_target, convert
-from ohrwurm.models.transfer import Fetched, Progress, fetch, mirror_folder
+from ohrwurm.transfer import Fetched, Progress, fetch, mirror_folder
 
 FILES = ("config.json", "model.safetensors", "README.md")
 REQUIRED = FILES[:2]
@@ -145,7 +146,7 @@ def _fetch_snapshot(
 def _check(reference: str, found: Path) -> ModelCard:
     """The card of a folder, if its weights are the ones that the card names."""
     card = registry.card(found)
-    weights = registry.sha256(found / "model.safetensors")
+    weights = sha256_of(found / "model.safetensors")
     if card.sha256 and weights != card.sha256:
         raise ModelError(
             f"{reference}: model.safetensors has SHA-256 {weights}, config.json names {card.sha256}. "
@@ -259,7 +260,7 @@ def download(
         what: a registered model (its authors' checkpoint is fetched and converted), `hf:org/name[@revision]`, or the
             address of a file.
         out: the model folder, or the file; by default in the cache, where `load` finds models by name.
-        mirror: a folder that is asked first, see `ohrwurm.models.transfer.fetch`; `OHRWURM_MIRROR` unless given.
+        mirror: a folder that is asked first, see `ohrwurm.transfer.fetch`; `OHRWURM_MIRROR` unless given.
         sha256: of the file, where it is known; a card's own takes its place for models by name.
         progress: called with (bytes, total bytes or 0).
 

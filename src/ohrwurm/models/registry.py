@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 import importlib
 import json
 import os
@@ -19,6 +18,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.folders import cache_folder, run_folder
 from ohrwurm.models import devices
@@ -284,12 +284,6 @@ def save(model: AudioEncoder, folder: str | Path) -> Path:
     write_text(folder / "config.json", final.to_json())
     write_text(folder / "README.md", readme(final))
     return folder
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file, as hexadecimal."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def describe() -> str:

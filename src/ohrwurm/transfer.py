@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed where they broke off, checked by SHA-256, complete or absent.
+"""Large files over HTTP: resumed where they broke off, checked by size and checksum, complete or absent.
 
 What has arrived lies in `FILE.part`, and what it is a part of in `FILE.part.from`; the file appears under its name when
 it is whole and its checksum is right. A mirror folder (`OHRWURM_MIRROR`) is asked before the network.
@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from ohrwurm.atomic import into_place, replacing, write_text
+from ohrwurm.checksums import Known
+from ohrwurm.checksums import sha256 as sha256_of
 from ohrwurm.errors import TransferError
 from ohrwurm.folders import cache_folder
 from ohrwurm.locks import holding
-from ohrwurm.models.registry import sha256 as sha256_of
 
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
@@ -42,7 +43,7 @@ class Fetched:
 
     Attributes:
         sha256: computed from the file as it lies there.
-        checked: whether that was compared with a known one, or is all there is to know.
+        checked: whether the file was compared with a known checksum, or that is all there is to know.
         mirrored: whether it came from the mirror folder.
     """
 
@@ -57,6 +58,9 @@ def fetch(
     target: str | Path,
     *,
     sha256: str = "",
+    md5: str = "",
+    size: int | None = None,
+    local: bool = False,
     headers: Mapping[str, str] | None = None,
     mirror: str | Path | None = None,
     progress: Progress | None = None,
@@ -65,40 +69,42 @@ def fetch(
 
     Args:
         url: `http://` or `https://`.
-        sha256: what the file has to have; "" if it is not known.
+        sha256, md5, size: what the file has to have, as far as it is known.
         headers: sent along to the server of `url`, but not to others that it redirects to.
+        local: whether `url` may also be `file://`, one on this machine, which is copied.
         mirror: a folder with the file, under its name or `host/path`; `OHRWURM_MIRROR` unless given.
         progress: called with (bytes, total bytes or 0).
 
     Raises:
-        TransferError: no network, not there, wrong checksum, no space left. What has arrived is kept; the same call
-            goes on from there.
+        TransferError: no network, not there, wrong size or checksum, no space left. What has arrived is kept; the
+            same call goes on from there.
     """
-    target = Path(target)
+    target, known = Path(target), Known(sha256, md5, size)
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    here = _on_this_machine(url) if local and parts.scheme == "file" else None
+    if here is None and (parts.scheme not in ("http", "https") or not parts.netloc):
         raise TransferError(f"{url}: not an http:// or https:// address")
     if target.is_dir():
         raise TransferError(f"{target}: a folder is there. Give the name of a file.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target):
-            if target.is_file() and sha256 and sha256_of(target) == sha256:
-                return Fetched(target, sha256, checked=True)
-            copy = in_mirror(url, mirror)
+            if target.is_file() and known.checksum and not known.complaint(target):
+                return Fetched(target, sha256 or sha256_of(target), checked=True)
+            copy = here or in_mirror(url, mirror)
             if copy is not None:
-                return _from_mirror(copy, target, sha256)
+                return _from_mirror(copy, target, known, mirrored=here is None)
             for attempt in (1, 2):
-                resumed = _receive(url, target, sha256, dict(headers or {}), progress)
+                resumed = _receive(url, target, known, dict(headers or {}), progress)
                 found = sha256_of(_part(target))
-                if sha256 in ("", found):
+                complaint = known.complaint(_part(target), found)
+                if not complaint:
                     break
                 _forget(target)
                 # A part of another version of the file may have been gone on from: then the whole is tried once.
                 if not resumed or attempt == 2:
                     raise TransferError(
-                        f"{url}: SHA-256 {found} instead of {sha256}. The file was changed, or damaged on the way; "
-                        "it was not kept."
+                        f"{url}: {complaint}. The file was changed, or damaged on the way; it was not kept."
                     )
             into_place(_part(target), target)
             _forget(target)
@@ -108,7 +114,7 @@ def fetch(
                 f"{target}: no space left. Make room and run again: it goes on from what has arrived."
             ) from error
         raise TransferError(f"{target}: cannot be written ({error.strerror or error})") from error
-    return Fetched(target, found, checked=bool(sha256))
+    return Fetched(target, found, checked=bool(known.checksum))
 
 
 def in_mirror(url: str, mirror: str | Path | None = None) -> Path | None:
@@ -167,22 +173,30 @@ def _alone(target: Path) -> Iterator[None]:
         time.sleep(0.1)
 
 
-def _from_mirror(copy: Path, target: Path, sha256: str) -> Fetched:
+def _on_this_machine(url: str) -> Path:
+    """The file of a `file://` address."""
+    parts = urllib.parse.urlsplit(url)
+    file = Path(urllib.request.url2pathname(parts.path))
+    if parts.netloc not in ("", "localhost") or not file.is_file():
+        raise TransferError(f"{url}: no such file on this machine. Check the address.")
+    return file
+
+
+def _from_mirror(copy: Path, target: Path, known: Known, mirrored: bool) -> Fetched:
     found = sha256_of(copy)
-    if sha256 and found != sha256:
-        raise TransferError(
-            f"{copy}: SHA-256 {found} instead of {sha256}. The mirror's file is another one, or damaged."
-        )
+    complaint = known.complaint(copy, found)
+    if complaint:
+        raise TransferError(f"{copy}: {complaint}. This copy is of another file, or damaged.")
     with replacing(target) as temporary:
         shutil.copyfile(copy, temporary)
-    return Fetched(target, found, checked=bool(sha256), mirrored=True)
+    return Fetched(target, found, checked=bool(known.checksum), mirrored=mirrored)
 
 
 class _Broken(Exception):
     """The connection ended before the file did."""
 
 
-def _receive(url: str, target: Path, sha256: str, headers: dict[str, str], progress: Progress | None) -> bool:
+def _receive(url: str, target: Path, known: Known, headers: dict[str, str], progress: Progress | None) -> bool:
     """Fill the part until it is whole; whether it went on from an earlier one."""
     resumed, failures, reason = False, 0, ""
     while failures < TRIES:
@@ -190,7 +204,7 @@ def _receive(url: str, target: Path, sha256: str, headers: dict[str, str], progr
             time.sleep(PAUSE * 2 ** (failures - 1))
         before = _size(target)
         try:
-            resumed |= _attempt(url, target, sha256, headers, progress)
+            resumed |= _attempt(url, target, known, headers, progress)
             return resumed
         except urllib.error.HTTPError as error:
             with contextlib.closing(error):
@@ -224,17 +238,17 @@ def _size(target: Path) -> int:
         return 0
 
 
-def _attempt(url: str, target: Path, sha256: str, headers: dict[str, str], progress: Progress | None) -> bool:
+def _attempt(url: str, target: Path, known: Known, headers: dict[str, str], progress: Progress | None) -> bool:
     """One request; whether it went on from a part. That needs a checksum, or the server's word on the version."""
-    identity = sha256 or url  # addresses of one file may differ: hubs sign them anew each time
+    identity = known.checksum or url  # addresses of one file may differ: hubs sign them anew each time
     origin = _origin(target).read_text(encoding="utf-8").split("\n") if _origin(target).is_file() else ["", ""]
-    start = _size(target) if origin[0] == identity and (origin[1] or sha256) else 0
+    start = _size(target) if origin[0] == identity and (origin[1] or known.checksum) else 0
     request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", "User-Agent": "ohrwurm"})
     for name, value in headers.items():
         request.add_unredirected_header(name, value)
     if start:
         request.add_header("Range", f"bytes={start}-")
-        if not sha256:
+        if not known.checksum:
             request.add_header("If-Range", origin[1])
     with _OPENER.open(request, timeout=TIMEOUT) as answer:
         if answer.status != 206 or _first_byte(answer) != start:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from servers import Files, Site, serving
 
+from ohrwurm import transfer
 from ohrwurm.errors import TransferError
-from ohrwurm.models import transfer
-from ohrwurm.models.transfer import fetch
+from ohrwurm.transfer import fetch
 
 DATA = bytes(range(256)) * 4000  # a megabyte
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -72,6 +72,35 @@ def test_later_run_goes_on_where_an_earlier_one_gave_up(site: Site, tmp_path: Pa
     assert fetch(url, tmp_path / "best.pth", sha256=SHA256).path.read_bytes() == DATA
     assert site.ranges_asked() == ["bytes=400000-"]
     assert leftovers(tmp_path) == ["best.pth"]
+
+
+def test_file_is_checked_by_what_is_known_of_it(site: Site, tmp_path: Path) -> None:
+    url, target = f"{site.url}/weights/best.pth", tmp_path / "best.pth"
+    md5 = hashlib.md5(DATA).hexdigest()
+    with pytest.raises(TransferError, match=rf"{len(DATA)} bytes instead of 5\."):
+        fetch(url, target, size=5)
+    with pytest.raises(TransferError, match=f"MD5 {md5} instead of {'0' * 32}"):
+        fetch(url, target, md5="0" * 32)
+    assert leftovers(tmp_path) == []
+    site.cut, site.etags = [300_000], False
+    assert fetch(url, target, md5=md5.upper(), size=len(DATA)).checked
+    assert site.ranges_asked()[-1] == "bytes=300000-"
+    site.asked.clear()
+    assert fetch(url, target, md5=md5).sha256 == SHA256
+    assert site.asked == []  # it is there
+
+
+def test_file_of_this_machine_is_copied_and_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_bytes(DATA)
+    url = (tmp_path / "a file").as_uri()
+    got = fetch(url, tmp_path / "copy", sha256=SHA256, local=True)
+    assert (got.path.read_bytes(), got.checked, got.mirrored) == (DATA, True, False)
+    with pytest.raises(TransferError, match="a file: SHA-256"):
+        fetch(url, tmp_path / "other", sha256="0" * 64, local=True)
+    with pytest.raises(TransferError, match="nothing: no such file on this machine"):
+        fetch((tmp_path / "nothing").as_uri(), tmp_path / "other", local=True)
+    with pytest.raises(TransferError, match="no such file on this machine"):
+        fetch("file://host" + (tmp_path / "a file").as_posix(), tmp_path / "other", local=True)
 
 
 @pytest.mark.parametrize("sha256", [True, False])
@@ -171,7 +200,7 @@ def test_mirror_is_asked_first(site: Site, tmp_path: Path, monkeypatch: pytest.M
     assert site.asked == []
     (mirror / "best.pth").write_bytes(b"another")
     monkeypatch.setenv("OHRWURM_MIRROR", str(mirror))
-    with pytest.raises(TransferError, match="The mirror's file is another one"):
+    with pytest.raises(TransferError, match="This copy is of another file"):
         fetch(url, tmp_path / "best.pth", sha256=SHA256)
     (mirror / "best.pth").unlink()
     assert not fetch(url, tmp_path / "best.pth", sha256=SHA256).mirrored
