@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 
@@ -32,3 +35,41 @@ def write_table(folder: Path, table: str) -> Path:
     for line in table.splitlines()[1:]:
         (folder / line.split(",")[0]).write_bytes(b"")
     return folder
+
+
+def golden_labels(name: str) -> list[str]:
+    """A published list of labels, as the published code ordered them."""
+    file = Path(__file__).parents[2] / "golden" / "ttmr_muscall" / "labels" / f"{name}.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert isinstance(found, list)
+    return found
+
+
+def write_ttmr(
+    folder: Path,
+    name: str,
+    labels: Sequence[str],
+    tracks: Mapping[str, Mapping[str, Any]],
+    split: str = "track_split.json",
+    annotation: str = "annotation.json",
+    tags: str = "",
+) -> Path:
+    """A benchmark as TTMR keeps it: the tracks go in turn to train, valid and test."""
+    parts: dict[str, list[str]] = {"train_track": [], "valid_track": [], "test_track": []}
+    for number, identity in enumerate(tracks):
+        list(parts.values())[number % 3].append(identity)
+    write_json(folder / split, parts)
+    write_json(folder / annotation, {k.rpartition("/")[2] if name == "gtzan" else k: v for k, v in tracks.items()})
+    write_json(folder / (tags or f"{name}_tags.json"), list(labels))
+    return folder
+
+
+def annotations_at_hand(name: str) -> Path:
+    """A real annotation file below OHRWURM_DATA; the test skips where it is not there."""
+    root = os.environ.get("OHRWURM_DATA")
+    if not root:
+        pytest.skip("set OHRWURM_DATA to the folder of the data sets")
+    file = Path(root) / "annotations" / name
+    if not file.is_file():
+        pytest.skip(f"no annotations/{name} in OHRWURM_DATA")
+    return file
