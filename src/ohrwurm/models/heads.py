@@ -1,11 +1,15 @@
-"""Small heads on an encoder's vectors: TTMR's linear and MLP probes, and the head of its fine-tuning.
+"""Small heads on an encoder's vectors: TTMR's probes and the head of its fine-tuning, CLMR's linear evaluation.
 
 They return logits. Parameter names are those of the published code.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
+
+from ohrwurm.errors import ModelError
 
 
 class ProbeHead(nn.Module):
@@ -63,3 +67,68 @@ class FineTuneHead(nn.Module):
 
     def forward(self, cls: Tensor) -> Tensor:
         return self.cls_head(self.dropout(cls))
+
+
+class EvaluationHead(nn.Sequential):
+    """CLMR's head on a frozen encoder, `(..., dim)` → logits `(..., classes)`: Linear, or Linear, ReLU, Linear.
+
+    Args:
+        dim: size of the vectors.
+        classes: number of classes.
+        hidden: width of the hidden layer (published MLP: `dim`); None is the linear head.
+
+    >>> import torch
+    >>> EvaluationHead(512, 50)(torch.zeros(2, 512)).shape
+    torch.Size([2, 50])
+    >>> list(EvaluationHead(512, 50, hidden=512).to_published())
+    ['model.0.weight', 'model.0.bias', 'model.2.weight', 'model.2.bias']
+    """
+
+    def __init__(self, dim: int, classes: int, hidden: int | None = None) -> None:
+        if hidden is None:
+            super().__init__(nn.Linear(dim, classes))
+        else:
+            super().__init__(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The head of a published fine-tuner's checkpoint, which also holds the frozen encoder (`encoder.*`)."""
+        return {
+            name: tensor
+            for key, tensor in state.items()
+            if (name := key.removeprefix("model.")) in {"0.weight", "0.bias", "2.weight", "2.bias"}
+        }
+
+    def to_published(self) -> dict[str, Tensor]:
+        """The weights under the names of a fine-tuner's checkpoint, without the encoder."""
+        return {f"model.{key}": tensor for key, tensor in self.state_dict().items()}
+
+
+def read_head(file: str | Path) -> ProbeHead | EvaluationHead:
+    """A trained head, its kind and size told by the file: a checkpoint of TTMR's probing (`cls_head.*`,
+    `norm_layer.*`) or of CLMR's linear evaluation (`model.0.*`), published or our own (`.safetensors`).
+
+    Raises:
+        ModelError: the file is missing or damaged, or holds no such head.
+    """
+    from ohrwurm.models.convert import published_state, read_weights
+
+    state = {key.removeprefix("model."): tensor for key, tensor in published_state(file).items()}
+    for first, second in (
+        ("cls_head.weight", ""),
+        ("cls_head.0.weight", "cls_head.2.weight"),
+        ("0.weight", "2.weight"),
+    ):
+        if first not in state or state[first].ndim != 2:
+            continue
+        width, dim = state[first].shape
+        hidden, classes = (width, state[second].shape[0]) if second in state else (None, width)
+        head: ProbeHead | EvaluationHead
+        if first.startswith("cls_head"):
+            head = ProbeHead(dim, classes, hidden, norm="norm_layer.weight" in state)
+        else:
+            head = EvaluationHead(dim, classes, hidden)
+        read_weights(head, file)
+        return head.eval()
+    raise ModelError(
+        f"{file}: holds no head, neither of TTMR's probing (cls_head.*) nor of CLMR's fine-tuner (model.0.*)"
+    )
