@@ -20,6 +20,7 @@ NAMES = (
     "recordings",
     "audiocaption",
     "ecals",
+    "emomusic",
     "gtzan",
     "magnatagatune",
     "msd",
