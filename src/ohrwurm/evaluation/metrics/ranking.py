@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +43,37 @@ class Standing:
     count_at: dict[int, Floats]
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Where the relevant items of queries stand: those of one query with one score form a group.
+
+    Attributes:
+        query: of each group, ascending; groups of one query from the nearest on.
+        ahead: number of the query's items with a higher score.
+        tied: number of its items with this score.
+        inside: number of relevant items among the tied ones.
+    """
+
+    query: NDArray[np.int64]
+    ahead: NDArray[np.int64]
+    tied: NDArray[np.int64]
+    inside: NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """Scores `(queries, items)` that are made when they are asked for."""
+
+    shape: tuple[int, int]
+
+    def __getitem__(self, rows: slice, /) -> Floats: ...
+
+
 def standing(
-    scores: Floats,
+    scores: Floats | Rows,
     relevant: Callable[[slice], NDArray[np.bool_]],
     ks: Sequence[int],
     *,
-    exclude_self: bool = False,
+    own: NDArray[np.int64] | None = None,
 ) -> Standing:
     """Statistics of every row of `scores (queries, items)`, higher is nearer.
 
@@ -55,10 +81,28 @@ def standing(
         relevant: gives the relevance `(rows, items)` of a slice of the queries; made block by block, so that a
             collection of 15,000 needs no matrix of its own for it.
         ks: cut-offs of the statistics at k.
-        exclude_self: item i is left out of query i's ranking.
+        own: `(queries,)`, the item that each query itself is, which is left out of its ranking; -1 where it is none.
     """
     queries, items = scores.shape
-    made = Standing(
+    made = unknown(queries, ks)
+    if items == 0:
+        return made
+    for rows in _blocks(queries, items):
+        block = scores[rows]
+        block = np.array(block, dtype=np.result_type(block, np.float32))
+        truth = relevant(rows)
+        if own is not None:
+            row = np.flatnonzero(own[rows] >= 0)
+            block[row, own[rows][row]] = -np.inf  # behind everything finite
+            truth = truth.copy()
+            truth[row, own[rows][row]] = False
+        fill(made, rows, groups_of(block, truth), items, ks)
+    return made
+
+
+def unknown(queries: int, ks: Sequence[int]) -> Standing:
+    """Statistics of queries without relevant items, to be filled."""
+    return Standing(
         relevant=np.zeros(queries, np.int64),
         first=np.full(queries, np.nan),
         reciprocal=np.full(queries, np.nan),
@@ -67,18 +111,6 @@ def standing(
         any_at={k: np.full(queries, np.nan) for k in ks},
         count_at={k: np.full(queries, np.nan) for k in ks},
     )
-    if items == 0:
-        return made
-    for rows in _blocks(queries, items):
-        block = np.array(scores[rows], dtype=np.result_type(scores, np.float32))
-        truth = relevant(rows)
-        if exclude_self:
-            own = np.arange(queries)[rows]
-            block[np.arange(len(own)), own] = -np.inf  # behind everything finite
-            truth = truth.copy()
-            truth[np.arange(len(own)), own] = False
-        _fill(made, rows, block, truth, ks)
-    return made
 
 
 def _blocks(queries: int, items: int) -> Iterator[slice]:
@@ -87,38 +119,49 @@ def _blocks(queries: int, items: int) -> Iterator[slice]:
         yield slice(start, min(start + size, queries))
 
 
-def _fill(made: Standing, rows: slice, scores: Floats, truth: NDArray[np.bool_], ks: Sequence[int]) -> None:
-    """Write the statistics of a block of rows. Only the relevant items' places are looked up, in sorted scores."""
+def groups_of(scores: Floats, truth: NDArray[np.bool_]) -> Groups:
+    """Groups of a block of rows. Only the relevant items' places are looked up, in sorted scores."""
     query, item = np.nonzero(truth)
-    if len(query) == 0:
-        return
-    value = scores[query, item]
-    by_rank = np.lexsort((-value, query))
-    query, value = query[by_rank], value[by_rank]
-
-    # Relevant items of one query with one score form a group: `inside` of the `tied` items with that score, with
-    # `ahead` items of a higher score, of which `before` are relevant.
-    opens = np.append(True, (query[1:] != query[:-1]) | (value[1:] != value[:-1]))
-    index = np.flatnonzero(opens)
-    query, value = query[index], value[index]
-    inside = np.diff(index, append=len(opens))
+    _, inside, query, value = by_value(query, scores[query, item])
     edges = np.searchsorted(query, np.arange(len(scores) + 1))  # groups of each row
-    before = np.cumsum(inside) - inside
-    before -= before[edges[query]]
     ahead, tied = np.empty_like(query), np.empty_like(query)
-    ascending = np.sort(scores, axis=1)
+    ascending = np.sort(scores, axis=1) if len(query) else scores
     for row in range(len(scores)):
         own = slice(edges[row], edges[row + 1])
         above = np.searchsorted(ascending[row], value[own], "right")
         ahead[own] = scores.shape[1] - above
         tied[own] = above - np.searchsorted(ascending[row], value[own], "left")
+    return Groups(query, ahead, tied, inside)
 
-    count = len(scores)
+
+def by_value(
+    query: NDArray[np.int64], value: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Relevant items `(n,)` of queries, with their scores, into groups.
+
+    Returns:
+        An item of each group, and of each group its size, query and score; in the order of `Groups`.
+    """
+    order = np.lexsort((-value, query))
+    query, value = query[order], value[order]
+    first = np.flatnonzero(np.append(True, (query[1:] != query[:-1]) | (value[1:] != value[:-1]))[: len(query)])
+    return order[first], np.diff(first, append=len(query)), query[first], value[first]
+
+
+def fill(made: Standing, rows: slice, groups: Groups, items: int, ks: Sequence[int]) -> None:
+    """Write the statistics of the queries `rows` into `made`; `groups.query` counts from the first of them."""
+    query, ahead, tied, inside = groups.query, groups.ahead, groups.tied, groups.inside
+    if len(query) == 0:
+        return
+    count = rows.stop - rows.start
+    edges = np.searchsorted(query, np.arange(count + 1))
+    before = np.cumsum(inside) - inside  # relevant items of a higher score
+    before -= before[edges[query]]
     total = np.bincount(query, inside, count).astype(np.int64)
     some = np.flatnonzero(total)
     at = some + rows.start
     made.relevant[rows] = total
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, scores.shape[1] + 1))])
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, items + 1))])
 
     def precision_sum(k: int) -> Floats:
         """Expected sum of the precisions at the relevant items among the first k, of each row."""
@@ -130,7 +173,7 @@ def _fill(made: Standing, rows: slice, scores: Floats, truth: NDArray[np.bool_],
         each = inside / tied * ((before + 1) * first + (inside - 1) / np.maximum(tied - 1, 1) * second)
         return np.bincount(query, each, count)[some].astype(np.float64)
 
-    made.average_precision[at] = precision_sum(scores.shape[1]) / total[some]
+    made.average_precision[at] = precision_sum(items) / total[some]
     for k in ks:
         made.average_precision_at[k][at] = precision_sum(k) / np.minimum(total[some], k)
         made.count_at[k][at] = np.bincount(query, inside / tied * np.clip(k - ahead, 0, tied), count)[some]

@@ -10,6 +10,10 @@ each recording. A recording never finds itself. Recordings without a version are
 With `references`, other recordings are searched, as on the YouTube covers: `similarity` is then `(n, references)`.
 Tied items count as in expectation over their orders (see `ranking`).
 
+In place of a matrix, `similarity` may be vectors and how they are compared (`Compared`), or a function that gives it
+row by row (`ByRow`): the same numbers in a fraction of the time and memory (see `streaming`). These two may also be
+narrowed to some recordings that ask and some that are searched, `between`; a recording among both never finds itself.
+
 Metrics
 -------
 * ``MAP``: mean average precision. ``MR1``: mean rank of the first version, the best being 1. ``MRR``: mean of 1 / rank.
@@ -24,47 +28,51 @@ a `depth`, only the first so many places are looked at, and a query that finds n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.metrics.compared import Compared
 from ohrwurm.evaluation.metrics.ranking import Standing, chance_standing, standing
+from ohrwurm.evaluation.metrics.streaming import ByRow, own_of, standing_of_vectors
+
+__all__ = ["ByRow", "Compared", "as_published", "chance", "evaluate", "figures", "per_query", "standing_of", "validate"]
 
 KS = (1, 10)
+Similarity = ArrayLike | Compared | ByRow
 
 
 def validate(
-    similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None = None
-) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
+    similarity: Similarity, labels: ArrayLike, references: ArrayLike | None = None
+) -> tuple[NDArray[np.floating] | Compared | ByRow, NDArray[np.int64], NDArray[np.int64]]:
     """The similarities as an array; the works of the queries and of the searched recordings as numbers 0, 1, ...
 
     Raises:
         DataError: not a matrix with a label for each row and column, or a similarity that is not finite.
     """
-    s, names = np.asarray(similarity), np.asarray(labels)
+    s = similarity if isinstance(similarity, Compared | ByRow) else np.asarray(similarity)
+    names = np.asarray(labels)
     searched = names if references is None else np.asarray(references)
     if names.ndim != 1 or searched.ndim != 1 or s.shape != (len(names), len(searched)):
         raise DataError(
             "similarities (n, n) and labels (n,), or similarities (n, references) and labels of both, are needed, "
             f"not {s.shape}, {names.shape}" + ("" if references is None else f" and {searched.shape}")
         )
-    if not np.isfinite(s).all():
-        raise DataError("similarities hold NaN or infinite values; check for silent recordings or zero vectors")
+    if isinstance(s, np.ndarray):
+        _check_finite(s)
     works = np.unique(np.concatenate([names, searched]), return_inverse=True)[1].reshape(-1)
     return s, works[: len(names)], works[len(names) :]
 
 
 def per_query(
-    similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None = None
+    similarity: Similarity, labels: ArrayLike, references: ArrayLike | None = None
 ) -> dict[str, NDArray[np.floating]]:
     """Each query's figures, arrays `(n,)`, NaN for a recording without versions; for confidence intervals."""
-    return _figures(_standing(similarity, labels, references, KS))
+    return figures(standing_of(similarity, labels, references))
 
 
 def evaluate(
-    similarity: ArrayLike,
+    similarity: Similarity,
     labels: ArrayLike,
     references: ArrayLike | None = None,
     *,
@@ -85,14 +93,17 @@ def evaluate(
     """
     if depth is not None and (not legacy or depth < 1):
         raise ValueError(f"depth goes with legacy=True and is at least 1, not {depth}")
-    found = _standing(similarity, labels, references, KS if depth is None else sorted({*KS, depth}))
+    found = standing_of(similarity, labels, references, depth=depth)
     if legacy:
-        return _legacy(found, depth)
-    return {name: _mean(values) for name, values in _figures(found).items()}
+        return as_published(found, depth)
+    return {name: _mean(values) for name, values in figures(found).items()}
 
 
-def chance(labels: ArrayLike, references: ArrayLike | None = None) -> dict[str, float]:
+def chance(labels: ArrayLike, references: ArrayLike | None = None, *, own: ArrayLike | None = None) -> dict[str, float]:
     """Expected metrics of a random ranking of a collection with these works, in closed form.
+
+    Args:
+        own: `(n,)`, whether each query is itself among the references; by default none is.
 
     >>> round(chance(["a", "a", "b", "b"])["Top-1"], 4)
     0.3333
@@ -101,18 +112,35 @@ def chance(labels: ArrayLike, references: ArrayLike | None = None) -> dict[str, 
     searched = names if references is None else np.asarray(references)
     works, counts = np.unique(searched, return_counts=True)
     of = dict(zip(works.tolist(), counts.tolist(), strict=True))
-    own = 1 if references is None else 0  # a recording never finds itself
-    versions = [of.get(name, 0) - own for name in names.tolist()]
-    found = chance_standing([len(searched) - own] * len(names), versions, KS)
-    return {name: _mean(values) for name, values in _figures(found).items()}
+    # A recording never finds itself.
+    mine = np.full(len(names), references is None) if own is None else np.asarray(own, bool)
+    versions = np.array([of.get(name, 0) for name in names.tolist()], np.int64) - mine
+    found = chance_standing((len(searched) - mine).tolist(), versions.tolist(), KS)
+    return {name: _mean(values) for name, values in figures(found).items()}
 
 
-def _standing(similarity: ArrayLike, labels: ArrayLike, references: ArrayLike | None, ks: Sequence[int]) -> Standing:
+def standing_of(
+    similarity: Similarity, labels: ArrayLike, references: ArrayLike | None = None, *, depth: int | None = None
+) -> Standing:
+    """Where the versions of each query stand; what `figures` and `as_published` are made of.
+
+    Raises:
+        DataError: see `validate`.
+    """
+    ks = KS if depth is None else sorted({*KS, depth})
     scores, works, searched = validate(similarity, labels, references)
-    return standing(scores, lambda rows: works[rows, None] == searched[None], ks, exclude_self=references is None)
+    if isinstance(scores, Compared):
+        return standing_of_vectors(scores, works, searched, ks)
+    if isinstance(scores, ByRow):
+        own, row = own_of(scores), scores.row
+        scores = ByRow(lambda i: _check_finite(row(i)), scores.count, scores.asking, scores.searched)
+    else:
+        own = np.where(references is None, np.arange(len(works)), -1)
+    return standing(scores, lambda rows: works[rows, None] == searched[None], ks, own=own)
 
 
-def _figures(found: Standing) -> dict[str, NDArray[np.floating]]:
+def figures(found: Standing) -> dict[str, NDArray[np.floating]]:
+    """Each query's figures, arrays `(n,)`, NaN for a recording without versions."""
     return {
         "MAP": found.average_precision,
         "MR1": found.first + 1,
@@ -123,7 +151,8 @@ def _figures(found: Standing) -> dict[str, NDArray[np.floating]]:
     }
 
 
-def _legacy(found: Standing, depth: int | None) -> dict[str, float]:
+def as_published(found: Standing, depth: int | None = None) -> dict[str, float]:
+    """The metrics as MOVE prints them; with a `depth`, `found` is to have been made with it."""
     precision, alone, ten = found.average_precision, found.relevant == 0, 10
     if depth is not None:
         # Published: what lies beyond the depth is not counted as a hit, but still as a version to be found.
@@ -138,6 +167,12 @@ def _legacy(found: Standing, depth: int | None) -> dict[str, float]:
         "Top-10": float(np.nansum(found.count_at[ten])),
         "Top-10 (queries)": float(np.nansum(found.any_at[ten])),
     }
+
+
+def _check_finite(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
+    if not np.isfinite(similarity).all():
+        raise DataError("similarities hold NaN or infinite values; check for silent recordings or zero vectors")
+    return similarity
 
 
 def _mean(values: NDArray[np.floating]) -> float:
