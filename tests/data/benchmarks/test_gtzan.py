@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from trees import annotations_at_hand, write_audio, write_json, write_ttmr
+from trees import annotations_at_hand, known_as, write_audio, write_json, write_ttmr
 
-from ohrwurm.data.benchmarks import find, recognise
+from ohrwurm.data.benchmarks import find
 from ohrwurm.data.benchmarks.gtzan import GENRES, filtered, uid_of
 from ohrwurm.data.sources import manifest_of
 from ohrwurm.errors import DataError
@@ -60,8 +60,7 @@ def test_damaged_lists_are_told_with_file_and_row(tmp_path: Path, text: str, mes
 def test_the_split_is_built_in(tmp_path: Path, base: str, suffix: str) -> None:
     """In any of the places where copies of the set have the folders."""
     folder = tree(tmp_path, lists=False, base=base, suffix=suffix)
-    recognised = recognise(folder)
-    assert recognised is not None and recognised[0].name == "gtzan"
+    assert known_as(folder) == "gtzan"
     found = GTZAN.read(folder)
     assert Counter(t.split for t in found) == GTZAN.variant("filtered").counts
     assert {Path(t.path).suffix for t in found if t.track_id.endswith(".00000")} == {suffix}
@@ -98,8 +97,7 @@ def jukemir(folder: Path, packed: bool = False) -> Path:
 @pytest.mark.parametrize("packed", [False, True])
 def test_jukemirs_folder_is_known_by_its_file_names(tmp_path: Path, packed: bool) -> None:
     folder = jukemir(tmp_path, packed)
-    recognised = recognise(folder)
-    assert recognised is not None and recognised[0].name == "gtzan"
+    assert known_as(folder) == "gtzan"
     found = {t.track_id: t for t in GTZAN.read(folder)}
     splits = {name: track.split for name, track in found.items()}
     assert splits == {"rock.00000": "train", "rock.00001": "validation", "rock.00002": "test"}

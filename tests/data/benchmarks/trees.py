@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ohrwurm.data.benchmarks import recognise
+
 
 def write_json(file: Path, content: Any) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,3 +75,9 @@ def annotations_at_hand(name: str) -> Path:
     if not file.is_file():
         pytest.skip(f"no annotations/{name} in OHRWURM_DATA")
     return file
+
+
+def known_as(folder: Path) -> str:
+    """The benchmark as which a folder is recognised; empty where it is none."""
+    found = recognise(folder)
+    return found[0].name if found else ""

@@ -14,12 +14,13 @@ import ast
 from pathlib import Path
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, first_there, read_tsv
-from ohrwurm.data.benchmarks.magnatagatune import SPLITS, chosen
+from ohrwurm.data.benchmarks.magnatagatune import chosen
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 from ohrwurm.unpickle import read_plain_pickle
 
 TABLES = "processed_annotations"
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 def read(folder: Path, variant: str) -> Manifest:

@@ -28,9 +28,9 @@ def layout(
     name: str,
     labels: Collection[str] = (),
     variants: tuple[str, ...] = (),
-    split: str | None = "track_split.json",
-    annotation: str = "annotation.json",
+    prefix: str = "",
     tags: str = "",
+    split: bool = True,
     key: Callable[[str], str] = str,
     single: bool = False,
 ) -> Layout:
@@ -40,16 +40,19 @@ def layout(
         name: of the benchmark, as in `<name>_tags.json`.
         labels: what the file of tags has to hold, in any order; empty: whatever it holds.
         variants: what the layout gives; all by default.
-        split, annotation, tags: the files, where they are named otherwise; without a split no track has one.
+        prefix: of the names of the three tables.
+        tags: the file of tags, where it is named otherwise.
+        split: whether there is a file of the split; without it, no track is in one.
         key: from an id of the split to that of the annotation, which becomes the track's.
         single: every track has exactly one label.
     """
-    tags_file = tags or f"{name}_tags.json"
+    tags_file = tags or f"{prefix}{name}_tags.json"
+    split_file, annotation = f"{prefix}track_split.json", f"{prefix}annotation.json"
 
     def read(folder: Path, variant: str) -> Manifest:
         known = read_labels(folder / tags_file, labels)
         entries = read_json(folder / annotation, dict)
-        listed = read_split(folder / split, key=key) if split else [(str(name), "") for name in entries]
+        listed = read_split(folder / split_file, key=key) if split else [(str(name), "") for name in entries]
 
         def track(identity: str, part: str) -> Track:
             entry = _entry(entries, identity, folder / annotation)
@@ -68,7 +71,7 @@ def layout(
 
         return Manifest(track(identity, part) for identity, part in listed)
 
-    marks = tuple(file for file in (split, annotation, tags_file) if file)
+    marks = (*((split_file,) if split else ()), annotation, tags_file)
     return Layout(f"TTMR's folder {name}: tables in JSON, audio in npy/", marks, read, variants)
 
 
