@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Collection", "__version__", "embed", "load"]
+__all__ = ["Collection", "__version__", "embed", "evaluate", "load"]
 
 if TYPE_CHECKING:
     from ohrwurm.collection import Collection
     from ohrwurm.embedding import embed
+    from ohrwurm.evaluation.tasks import evaluate
     from ohrwurm.models.registry import load
 
 
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from ohrwurm.embedding import embed
 
         return embed
+    if name == "evaluate":
+        from ohrwurm.evaluation.tasks import evaluate
+
+        return evaluate
     if name == "Collection":
         from ohrwurm.collection import Collection
 

@@ -1,53 +1,82 @@
-"""`ohrwurm evaluate`: how good a model is on recordings whose truth is known."""
+"""`ohrwurm evaluate TASK`: how good a model is on recordings whose truth is known; one command for every task.
+
+The commands are made from the registered tasks (`ohrwurm.evaluation.tasks`): a task brings its own options, and all
+have the common ones.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
-from ohrwurm.cli.collection import reporting
+from ohrwurm.cli.collection import JsonOption, reporting
+from ohrwurm.cli.options import DeviceOption, Precision
 from ohrwurm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from ohrwurm.evaluation.report import Report
-    from ohrwurm.evaluation.tasks import Recordings
+    from ohrwurm.evaluation.task import Task
 
 EPILOG = "Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted."
-MODELS = {"versions": "ohrwurm-versions", "probe": "ohrwurm-text", "described": "ohrwurm-text"}
 
 
-class Task(StrEnum):
-    """What to measure."""
+class Tasks(TyperGroup):
+    """The registered tasks as commands, each imported when it is asked for."""
 
-    versions = "versions"
-    probe = "probe"
-    described = "described"
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the registry."""
+        from ohrwurm.evaluation.tasks import MODULES
+
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of one task."""
+        from ohrwurm.evaluation.tasks import MODULES, find
+
+        return command(find(cmd_name)) if cmd_name in MODULES else None
+
+
+group = typer.Typer(cls=Tasks, no_args_is_help=True, epilog=EPILOG)
+
+
+@group.callback()
+def evaluate() -> None:
+    """Measure a model on recordings whose truth is known, with chance level and 95 % intervals.
+
+    Example: ohrwurm evaluate versions --model chroma-cross-correlation --data ~/data
+    """
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(epilog=EPILOG)(evaluate)
+    """Add the group to the command line."""
+    app.add_typer(group, name="evaluate")
 
 
-def evaluate(
-    task: Annotated[Task, typer.Argument(help="What to measure.")],
+def _common(
     model: Annotated[
         str | None,
         typer.Option(
             "--model",
             metavar="NAME",
-            help="A model's name, a model folder, or a run; by default the house model for the task.",
+            help="A model's name, a model folder, a run, or a class of your own as package.module:Class; by default "
+            "the house model for the task.",
         ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", exists=True, dir_okay=False, help="A weights file for that model.")
     ] = None,
+    layer: Annotated[
+        int | None, typer.Option("--layer", metavar="N", help="The layer to read out, where the model has a choice.")
+    ] = None,
     benchmark: Annotated[
         str | None,
-        typer.Option("--benchmark", metavar="NAME", help="A set of recordings: anthems, emotify, recordings."),
+        typer.Option("--benchmark", metavar="NAME[/VARIANT]", help="A public set (`ohrwurm data list`)."),
     ] = None,
     manifest: Annotated[
         Path | None,
@@ -55,8 +84,7 @@ def evaluate(
             "--manifest",
             metavar="FILE",
             exists=True,
-            dir_okay=False,
-            help="A table of your own recordings instead (CSV, JSONL).",
+            help="A table of your own recordings instead (CSV, JSONL, Parquet), or a folder with one.",
         ),
     ] = None,
     data: Annotated[
@@ -65,65 +93,139 @@ def evaluate(
             "--data", metavar="DIR", exists=True, file_okay=False, help="Where the sets are.  [$OHRWURM_DATA]"
         ),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Windows as ours, or as in the model's paper. Both forms of a metric are given."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Files at a time. By default one a core.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits and resampling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, draws and resampling.")] = 0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep vectors, so that the next evaluation is immediate.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    device: DeviceOption = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option("--precision", help="What the network computes in; auto: the fastest here that agrees with fp32."),
+    ] = Precision.fp32,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON report here too.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on recordings whose truth is known, with chance level and 95 % intervals.
+    """The options that every task has."""
 
-    versions: does a recording find the others of its work? A manifest needs work_id.
 
-    probe: does a linear classifier read the class from frozen vectors? A manifest needs one tag a recording.
+def command(task: Task[Any]) -> Any:
+    """The command of a task: the common options and its own."""
+    own = [_parameter(field, kind) for field, kind in _fields(task.options)]
+    left_out = set() if task.source is None else {"benchmark", "manifest", "data"}
+    if len(task.protocols) == 1:
+        left_out.add("protocol")
+    shared = inspect.signature(_common, eval_str=True).parameters.values()
+    common = [p for p in shared if p.name not in left_out]
+    for i, parameter in enumerate(common):
+        if parameter.name == "protocol":
+            option = get_args(parameter.annotation)[1]
+            kind: Any = Annotated[_choices("protocol", task.protocols), option]
+            common[i] = parameter.replace(annotation=kind, default=task.protocols[0])
 
-    described: do descriptions find their recordings? A manifest needs captions for some.
+    def run(**given: Any) -> None:
+        options = {p.name: given.pop(p.name) for p in own}
+        _run(task, options, **given)
 
-    Example: ohrwurm evaluate versions --model chroma-cross-correlation --data ~/data
-    """
+    run.__doc__ = f"{task.about}\n\n{task.details}\n\nA manifest: {task.needs}\n\nExample: {task.example}"
+    run.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
+    app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+    app.command(task.name, epilog=EPILOG, short_help=task.about)(run)
+    return typer.main.get_command(app)
+
+
+def _fields(options: type[Any]) -> list[tuple[dataclasses.Field[Any], Any]]:
+    hints = get_type_hints(options)
+    return [(field, hints[field.name]) for field in dataclasses.fields(options)]
+
+
+def _parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
+    """A field of a task's options as a parameter of its command."""
+    more = dict(field.metadata)
+    argument = more.pop("argument", False)
+    inner = next(k for k in get_args(kind) if k is not type(None)) if type(None) in get_args(kind) else kind
+    several = get_origin(inner) is tuple
+    annotation: Any = get_args(inner)[0] if several else inner
+    if get_origin(annotation) is Literal:
+        annotation = _choices(field.name, get_args(annotation))
+    if several:
+        annotation = list[annotation]
+    if inner is not kind:
+        annotation = annotation | None
+    flag = f"--{field.name.replace('_', '-')}"
+    made: Any = typer.Argument if argument else typer.Option
+    names = () if argument else (f"{flag}/--no-{flag[2:]}" if kind is bool and field.default is True else flag,)
+    default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=list(default) if isinstance(default, tuple) else default,
+        annotation=Annotated[annotation, made(*names, **more)],
+    )
+
+
+def _choices(name: str, words: tuple[str, ...]) -> Any:
+    return StrEnum(name, {word: word for word in words})
+
+
+def _plain(value: Any) -> Any:
+    """A value of the command line as a task's options have it."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
+
+
+def _run(
+    task: Task[Any],
+    options: dict[str, Any],
+    *,
+    out: Path | None,
+    as_json: bool,
+    model: str | None,
+    precision: Precision,
+    benchmark: str | None = None,
+    manifest: Path | None = None,
+    data: Path | None = None,
+    **common: Any,
+) -> None:
     if benchmark and manifest:
         raise typer.BadParameter("give --benchmark or --manifest, not both")
     with reporting():
         from ohrwurm.atomic import write_text
-        from ohrwurm.evaluation.tasks import run
-        from ohrwurm.folders import cache_folder
-        from ohrwurm.models.registry import load
+        from ohrwurm.evaluation.tasks import evaluate
 
-        source = _recordings(task.value, benchmark, manifest, data)
-        encoder = load(model or MODELS[task.value], weights=weights)
+        given: dict[str, Any] = {name: _plain(value) for name, value in {**common, **options}.items()}
         with progress_bar("Listening", quiet=as_json) as progress:
-            kept = cache_folder() if cache else None
-            found = run(task.value, encoder, source, cache=kept, workers=workers, seed=seed, progress=progress)
+            found = evaluate(
+                task.name,
+                model,
+                manifest or benchmark,
+                root=data,
+                precision=precision.value,
+                progress=progress,
+                **given,
+            )
         if out is not None:
             write_text(out, found.to_json())
         if as_json:
             typer.echo(found.to_json(), nl=False)
             return
-        _print(found)
+        show(found)
         if out is not None:
             typer.echo(f"Report: {out}")
 
 
-def _recordings(task: str, benchmark: str | None, manifest: Path | None, data: Path | None) -> Recordings:
-    from ohrwurm.data.benchmarks import find, serving
-    from ohrwurm.data.tracks import Manifest
-    from ohrwurm.errors import DataError
-    from ohrwurm.evaluation.tasks import Recordings
-
-    if manifest is not None:
-        return Recordings(Manifest.read(manifest), str(manifest))
-    known = serving(task)
-    chosen = find(benchmark or known[0])
-    if chosen.name not in known:
-        raise DataError(f"benchmark {chosen.name!r} holds no truth for {task}. These do: {', '.join(known)}.")
-    return Recordings(chosen.read(data), chosen.name, chosen.citation, chosen.licence, chosen.caveats)
-
-
-def _print(report: Report) -> None:
+def show(report: Report) -> None:
+    """Print a report for people."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -139,6 +241,10 @@ def _print(report: Report) -> None:
         value, low, high, chance = (f"{c:.{digits}f}" for c in cells)
         table.add_row(escape(metric), value, f"{low} - {high}", chance)
     console.print(table)
+    if outcome.published:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in outcome.published.items())
+        console.print(f"as published: {escape(numbers)}")
+        console.print(f"[dim]{escape(outcome.published_as)}")
     for ranked in outcome.details.get("ranks", {}).values():
         console.print(f"{ranked['rank']:6g}  {escape(ranked['description'])}")
     for label, share in outcome.details.get("recall", {}).items():
@@ -149,5 +255,7 @@ def _print(report: Report) -> None:
     console.print(f"[dim]{escape(report.provenance)}, {weights}; {outcome.interval}, seed {outcome.seed}; {software}")
     if report.caveats:
         console.print(f"[dim]{escape(report.caveats)}")
+    for warning in outcome.warnings:
+        console.print(f"[yellow]note[/yellow] {escape(warning)}", soft_wrap=True)
     for path, reason in report.failures.items():
         console.print(f"[yellow]left out[/yellow] {escape(path)}: {escape(reason)}", soft_wrap=True)

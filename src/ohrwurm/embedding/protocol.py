@@ -9,7 +9,7 @@ from ohrwurm.audio.windows import Protocol, Rule, Windowing
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import ModelCard
 
-_WORDS = frozenset({"window", "hop", "minimum", "pooling", "place", "count", "remainder", "short", "note"})
+_WORDS = frozenset({"window", "hop", "minimum", "pooling", "place", "count", "remainder", "short", "note", "tasks"})
 
 
 def under(card: ModelCard, protocol: Protocol | None) -> ModelCard:
@@ -27,6 +27,18 @@ def under(card: ModelCard, protocol: Protocol | None) -> ModelCard:
     if protocol == "published" and not card.published:
         raise ModelError(f"{card.name}: its card names no published windowing. Leave the protocol at ohrwurm.")
     return dataclasses.replace(card, protocol=protocol)
+
+
+def for_task(card: ModelCard, task: str) -> ModelCard:
+    """The card with the published windowing as its paper has it for an evaluation, where that is another one.
+
+    >>> published = {"hop": 2.0, "tasks": {"retrieval": {"place": "even", "count": 3}}}
+    >>> card = ModelCard("m", "a", 10, 2.0, 1.0, 4, (), "", published=published)
+    >>> for_task(card, "retrieval").published, for_task(card, "probe").published
+    ({'hop': 2.0, 'place': 'even', 'count': 3}, {'hop': 2.0})
+    """
+    published = {k: v for k, v in card.published.items() if k != "tasks"}
+    return dataclasses.replace(card, published={**published, **card.published.get("tasks", {}).get(task, {})})
 
 
 def windowing(card: ModelCard) -> Windowing:

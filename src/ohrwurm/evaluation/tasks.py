@@ -21,9 +21,10 @@ from ohrwurm.evaluation.report import Report, data_hash, report
 from ohrwurm.evaluation.soundness import findings
 from ohrwurm.evaluation.task import Job, Progress, Protocol, Recordings, Task, settings, windowed
 from ohrwurm.folders import cache_folder
+from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, Precision
 
-__all__ = ["MODULES", "Recordings", "evaluate", "find", "recordings_of", "run"]
+__all__ = ["MODULES", "Recordings", "evaluate", "find", "recordings_of", "run", "serving"]
 
 # Name → the module whose `TASK` it is, in the order of the help.
 MODULES = {
@@ -71,8 +72,8 @@ def evaluate(
     Args:
         task: its name, see `ohrwurm evaluate --help`.
         model: as `ohrwurm.load` takes it, or a loaded encoder; by default the house model for the task.
-        data: name of a benchmark (``emotify``, ``magnatagatune/pons``), a manifest, its file, or a folder; by default
-            the first benchmark for the task.
+        data: name of a benchmark (``emotify``, ``magnatagatune/pons``), a manifest, its file, or a folder (where that
+            is called like a benchmark, as a Path); by default the first benchmark for the task.
         root: the folder of data sets; by default what OHRWURM_DATA names.
         weights, layer, precision, device: as for `ohrwurm.load`.
         protocol: "published" or "corrected", where the task has both.
@@ -96,7 +97,7 @@ def evaluate(
     >>> found.outcome.counts["queries"], found.outcome.figures["MAP"].chance
     (2, 0.75)
     """
-    chosen = find(task)
+    chosen, device = find(task), str(devices.device(device))
     if not isinstance(model, AudioEncoder):
         from ohrwurm.models.registry import load
 
@@ -208,19 +209,20 @@ def recordings_of(
         return data
     if isinstance(data, Manifest):
         return Recordings(data, "a manifest")
-    wanted = find(task).truth
-    known = _serving(wanted if wanted is None else wanted or (task,))
+    found = find(task)
+    known = serving(found)
     if data is None:
         if not known:
             raise DataError(f"no benchmark holds the truth for {task}; give a manifest of your own")
         data = known[0]
-    elif Path(data).exists() or str(data).partition("/")[0] not in benchmarks.NAMES and Path(data).suffix:
+    elif isinstance(data, Path) or (data.partition("/")[0] not in benchmarks.NAMES and Path(data).exists()):
         return Recordings(manifest_of(data), str(data))
-    benchmark = benchmarks.find(str(data))
-    serving = [n for n, v in benchmark.variants.items() if wanted is None or set(v.tasks) & set(wanted or (task,))]
-    if not serving:
-        raise DataError(f"benchmark {str(data)!r} holds no truth for {task}. These do: {', '.join(known)}.")
-    name, variant = serving[0], benchmark.variants[serving[0]]
+    benchmark = benchmarks.find(data)
+    truth = None if found.truth is None else set(found.truth or (task,))
+    fitting = [n for n, v in benchmark.variants.items() if truth is None or truth & set(v.tasks)]
+    if not fitting:
+        raise DataError(f"benchmark {data!r} holds no truth for {task}. These do: {', '.join(known)}.")
+    name, variant = fitting[0], benchmark.variants[fitting[0]]
     several = len(benchmarks.find(benchmark.name).variants) > 1
     return Recordings(
         benchmark.read(root, name),
@@ -235,7 +237,12 @@ def recordings_of(
     )
 
 
-def _serving(tasks: tuple[str, ...] | None) -> list[str]:
-    if tasks is None:
+def serving(task: Task[Any]) -> list[str]:
+    """Names of the benchmarks that a task can take, its default one first.
+
+    >>> serving(find("versions"))[0]
+    'anthems'
+    """
+    if task.truth is None:
         return list(benchmarks.NAMES)
-    return list(dict.fromkeys(name for task in tasks for name in benchmarks.serving(task)))
+    return list(dict.fromkeys(name for truth in task.truth or (task.name,) for name in benchmarks.serving(truth)))

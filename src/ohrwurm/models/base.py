@@ -66,7 +66,8 @@ class ModelCard:
             window) or "keep" (given as long as it is);
             `short`, what is done with a track shorter than a window: "keep" (given as long as it is, or zero-padded to
             `minimum`; the default unless `remainder` is "pad"), "pad" or "refuse" (with "whole": below `minimum`);
-            a `note` that says where this is written. All windows count the same.
+            a `note` that says where this is written; `tasks`, an evaluation's name → what its paper cuts otherwise
+            there. All windows count the same.
         protocol: which of the two windowings its vectors are made with.
         layer: the layer read out, for architectures with a choice; None is the model's own output.
         precision: in what the network computes; the front-end always computes in float32.
@@ -139,7 +140,7 @@ class ModelCard:
         if self.precision != "fp32":
             parts += (self.precision,)
         if self.protocol != "ohrwurm":
-            parts += (self.protocol, {k: v for k, v in self.published.items() if k != "note"})
+            parts += (self.protocol, {k: v for k, v in self.published.items() if k not in ("note", "tasks")})
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.name}:{digest}"
 

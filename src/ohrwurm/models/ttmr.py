@@ -347,8 +347,12 @@ def _published_card(name: str, folder: str, description: str, **fields: Any) -> 
             "remainder": "drop",
             "short": "refuse",
             "pooling": "mean",
-            "note": "the authors' inference example; their evaluation takes 3 windows a track, their probing 8 "
-            '(place="even")',
+            "tasks": {
+                "retrieval": {"place": "even", "count": 3},
+                **{task: {"place": "even", "count": 8} for task in ("zero-shot", "probing", "fine-tuning")},
+            },
+            "note": "the authors' inference example; their evaluation on ECALS takes 3 windows a track, that on other "
+            "sets 8",
         },
         frame_rate=6.25,
         licence="weights CC-BY-NC-4.0",

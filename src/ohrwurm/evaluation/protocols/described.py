@@ -16,7 +16,8 @@ from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import retrieval as metrics
 from ohrwurm.evaluation.report import Figure, Items, Outcome
-from ohrwurm.models.base import JointModel, unit
+from ohrwurm.evaluation.task import Job, NoOptions, Recordings, Task, knows_words, measured
+from ohrwurm.models.base import AudioEncoder, JointModel, unit
 
 
 def similarities(model: JointModel, vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
@@ -69,3 +70,34 @@ def evaluate(
         seed=seed,
         items=(Items.of("queries", descriptions, values),),
     )
+
+
+def run(job: Job[NoOptions]) -> Outcome:
+    """The task: descriptions of recordings that could not be used ask nothing."""
+    assert isinstance(job.model, JointModel)
+    tracks = job.test()
+    vectors = job.vectors(tracks)
+    kept = [tracks[row] for row in vectors.rows]
+    descriptions = {t.track_id: t.caption for t in kept if t.caption}
+    similarity = similarities(job.model, vectors.values, list(descriptions.values()))
+    return evaluate(similarity, [t.track_id for t in kept], descriptions, seed=job.seed)
+
+
+def check(model: AudioEncoder, recordings: Recordings, options: NoOptions) -> None:
+    """Refuse a model without words, and recordings without descriptions."""
+    knows_words(model)
+    if not any(t.caption for t in measured(recordings)):
+        raise DataError("no recording is described; fill the column caption for at least one")
+
+
+TASK = Task(
+    name="described",
+    about="Do descriptions find their recordings among all others?",
+    needs="captions, for some recordings at least.",
+    example="ohrwurm evaluate described --model ohrwurm-text --benchmark recordings --data ~/data",
+    model="ohrwurm-text",
+    run=run,
+    check=check,
+    protocols=("corrected", "published"),
+    details="Text-to-music retrieval with few descriptions; the rank of each is printed.",
+)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.report import Figure, Items, Outcome
+from ohrwurm.evaluation.task import Job, NoOptions, Recordings, Task
+from ohrwurm.models.base import AudioEncoder
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of C, the inverse of the L2 penalty, on standardised vectors
 
@@ -83,3 +85,33 @@ def evaluate(
         seed=seed,
         items=(Items.of("tracks", np.asarray(tracks)[order], each),),
     )
+
+
+def run(job: Job[NoOptions]) -> Outcome:
+    """The task: splits are drawn here, so those of the manifest have no say."""
+    tracks = job.tracks
+    vectors = job.vectors(tracks)
+    kept = [tracks[row] for row in vectors.rows]
+    return evaluate(vectors.values, [t.tags[0] for t in kept], [t.track_id for t in kept], seed=job.seed)
+
+
+def check(model: AudioEncoder, recordings: Recordings, options: NoOptions) -> None:
+    """Refuse a recording without exactly one tag."""
+    wrong = next((t for t in recordings.manifest if len(t.tags) != 1), None)
+    if wrong is not None:
+        raise DataError(
+            f"{wrong.track_id}: a probe needs exactly one tag a recording (its class), not {len(wrong.tags)}"
+        )
+
+
+TASK = Task(
+    name="probe",
+    about="Does a linear classifier read the class from frozen vectors?",
+    needs="one tag a recording, its class.",
+    example="ohrwurm evaluate probe --model mel-statistics --benchmark emotify --data ~/data",
+    model="ohrwurm-text",
+    run=run,
+    check=check,
+    protocols=("corrected", "published"),
+    details="Logistic regression, cross-validated over all recordings; its strength is chosen on inner folds.",
+)

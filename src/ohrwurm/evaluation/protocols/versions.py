@@ -17,6 +17,7 @@ from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import versions as metrics
 from ohrwurm.evaluation.report import Figure, Items, Outcome
+from ohrwurm.evaluation.task import Job, NoOptions, Recordings, Task, measured
 from ohrwurm.models.base import AudioEncoder
 
 
@@ -70,3 +71,32 @@ def _items(
 ) -> Items:
     """What each query got, the recordings without a version left out."""
     return Items.of("queries", tracks[asks], {name: v[asks] for name, v in values.items()}, groups=works[asks])
+
+
+def run(job: Job[NoOptions]) -> Outcome:
+    """The task: each recording's vector against all others, by the model's own comparison."""
+    tracks = job.test()
+    vectors = job.vectors(tracks)
+    kept = [tracks[row] for row in vectors.rows]
+    similarity = similarities(job.model, vectors.values)
+    works, ids = [t.work_id or t.track_id for t in kept], [t.track_id for t in kept]
+    return evaluate(similarity, works, tracks=ids, seed=job.seed)
+
+
+def check(model: AudioEncoder, recordings: Recordings, options: NoOptions) -> None:
+    """Refuse recordings without works."""
+    if not any(t.work_id for t in measured(recordings)):
+        raise DataError("no recording names its work; fill the column work_id, the same for versions of one work")
+
+
+TASK = Task(
+    name="versions",
+    about="Does a recording find the other recordings of its work?",
+    needs="work_id, the same for versions of one work; recordings without one only stand in the way.",
+    example="ohrwurm evaluate versions --model chroma-cross-correlation --benchmark anthems --data ~/data",
+    model="ohrwurm-versions",
+    run=run,
+    check=check,
+    protocols=("corrected", "published"),
+    details="Version (cover) identification as in MIREX and Da-TACOS: MAP, MR1, MRR, Top-1, Top-10, P@10.",
+)
