@@ -21,6 +21,7 @@ NAMES = (
     "audiocaption",
     "ecals",
     "emomusic",
+    "giantsteps",
     "gtzan",
     "magnatagatune",
     "msd",
