@@ -25,6 +25,7 @@ NAMES = (
     "gtzan",
     "magnatagatune",
     "msd",
+    "mtg_jamendo",
 )
 
 
