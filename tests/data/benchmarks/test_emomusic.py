@@ -16,6 +16,7 @@ from trees import write_audio, write_json
 from ohrwurm.data.benchmarks import find, recognise
 from ohrwurm.data.benchmarks.emomusic import INFO, RATINGS, split_of
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.protocols.targets import targets_of
 
 DATA = os.environ.get("OHRWURM_DATA")
 COLUMNS = (
@@ -54,6 +55,8 @@ def test_ratings_are_normalised_by_the_development_set(tmp_path: Path) -> None:
     assert last.annotations["arousal"] == 0
     assert (test.split, last.annotations["artist"]) == ("test", "Stevie's Amp, Shack")
     assert third.split == split_of("kevin macleod")
+    targets = targets_of([first, test])
+    assert (targets.kind, targets.names) == ("regression", ("arousal", "valence"))
     assert Path(first.path).is_file()
     assert not Path(last.path).exists()
 

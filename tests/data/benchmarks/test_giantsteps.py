@@ -15,8 +15,9 @@ import soundfile
 from trees import write_json
 
 from ohrwurm.data.benchmarks import find, recognise
-from ohrwurm.data.benchmarks.giantsteps import ANNOTATIONS, KEY, METADATA, MTG
+from ohrwurm.data.benchmarks.giantsteps import ANNOTATIONS, KEY, KEYS, METADATA, MTG
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.protocols.targets import targets_of
 
 DATA = os.environ.get("OHRWURM_DATA")
 COLUMNS = ("ID", "ARTIST", "SONG TITLE", "MIX", "LABEL", "BP GENRE", "BP BPM", "BP KEY")
@@ -64,12 +65,12 @@ def tree(folder: Path) -> Path:
 
 def test_songs_are_kept_named_and_divided_as_by_jukemir(tmp_path: Path) -> None:
     tracks = {t.track_id: t for t in find("giantsteps/songs").read(tree(tmp_path))}
-    assert {name: (t.split, t.tags) for name, t in tracks.items()} == {
-        "0005061": ("validation", ("Eb minor",)),
-        "0014720": ("validation", ("D minor",)),  # an artist shares a song with an artist of the validation split
-        "4970565": ("train", ("B major",)),  # two songs away, one of them unsure: two passes do not reach it
-        "0010089": ("test", ("D major",)),
-        "0190477": ("test", ("Gb minor",)),
+    assert {name: (t.split, t.annotations["key"]) for name, t in tracks.items()} == {
+        "0005061": ("validation", "Eb minor"),
+        "0014720": ("validation", "D minor"),  # an artist shares a song with an artist of the validation split
+        "4970565": ("train", "B major"),  # two songs away, one of them unsure: two passes do not reach it
+        "0010089": ("test", "D major"),
+        "0190477": ("test", "Gb minor"),
     }
     assert tracks["0005061"].annotations["title"] == '"5061" Song'
     assert Path(tracks["0010089"].path).name == "0010089.LOFI.mp3"
@@ -94,6 +95,14 @@ def test_clips_are_whole_and_as_many_as_the_file_holds(tmp_path: Path) -> None:
     second = next(t for t in tracks if t.track_id == "0005061-1")
     assert (second.annotations["clip_offset"], second.annotations["clip_duration"]) == (30.0, 30.0)
     assert second.annotations["key"] == "Eb minor"
+
+
+def test_probes_are_asked_for_keys_in_jukemirs_order(tmp_path: Path) -> None:
+    tracks = list(find("giantsteps").read(tree(tmp_path)))
+    targets = targets_of(tracks)
+    assert (targets.kind, targets.names) == ("key", KEYS)
+    assert [targets.names[i] for i in targets.y] == [t.annotations["key"] for t in tracks]
+    assert [t.annotations["uid"] for t in tracks] == [t.track_id for t in tracks]
 
 
 def test_the_test_songs_alone_are_a_variant_of_their_own(tmp_path: Path) -> None:
@@ -187,6 +196,9 @@ def test_published_metadata_comes_out_of_the_repositories(tmp_path: Path, monkey
         assert Counter(t.split for t in known.read(tmp_path)) == known.variant().counts
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "meta.json.gz").write_bytes(source.read_bytes())
-    again = {t.track_id: (t.split, t.tags, t.annotations["song"]) for t in find("giantsteps").read(tmp_path / "meta")}
-    tracks = find("giantsteps").read(tmp_path)
-    assert again == {t.track_id: (t.split, t.tags, t.annotations["song"]) for t in tracks}
+    again, tracks = ({t.track_id: t for t in find("giantsteps").read(place)} for place in (tmp_path / "meta", tmp_path))
+    assert set(again) == set(tracks)
+    for name, track in again.items():
+        alike = ("key", "song", "artist", "uid")
+        assert [track.annotations[k] for k in alike] == [tracks[name].annotations[k] for k in alike]
+        assert track.split == tracks[name].split

@@ -58,9 +58,9 @@ class Song:
 def read(folder: Path, variant: str) -> Manifest:
     """Clips of 30 s (variant ``clips``), whole previews (``songs``), or the 604 test previews alone (``key``).
 
-    The key is the track's tag. Annotations: key, song, artist, title, and of clips clip_offset and clip_duration in
-    seconds. A clip's id is the song's seven digits, a stroke and its place. How many clips a preview has is read from
-    its file; a file that is not there is taken for a preview of two minutes, as nearly all are.
+    Annotations: key, song, artist, title, and of clips clip_offset and clip_duration in seconds, and `uid`, jukemir's
+    name: the song's seven digits, a stroke and the clip's place. How many clips a preview has is read from its file; a
+    file that is not there is taken for a preview of two minutes, as nearly all are.
 
     Raises:
         DataError: a table or a key is missing or damaged.
@@ -70,7 +70,7 @@ def read(folder: Path, variant: str) -> Manifest:
     if variant == "clips":
         durations = _durations(songs)
         return Manifest(
-            _track(song, f"{song.name}-{place}", {"clip_offset": place * CLIP, "clip_duration": CLIP})
+            _clip(song, place, {"clip_offset": place * CLIP, "clip_duration": CLIP})
             for song in songs
             for place in range(int(durations.get(str(song.path), PREVIEW) // CLIP))
         )
@@ -92,7 +92,7 @@ def read_jukemir(folder: Path, variant: str) -> Manifest:
         known = said if isinstance(said, dict) else {}
         artist, title = str(known.get("ARTIST", "")), str(known.get("SONG TITLE", ""))
         song = Song(int(number), item.path, item.split, str(item.y), artist, title)
-        tracks.append(_track(song, item.uid, {}))  # the clip is a file of its own
+        tracks.append(_clip(song, int(place), {}))  # the clip is a file of its own
     return Manifest(tracks)
 
 
@@ -170,9 +170,14 @@ def _audio(folder: Path, name: str) -> Path:
     return first_there(folder / "audio" / f"{one}.LOFI.{ending}" for ending in ("mp3", "wav") for one in names)
 
 
-def _track(song: Song, name: str, clip: Mapping[str, float]) -> Track:
-    said = {"key": song.key, "song": song.name, "artist": song.artist, "title": song.title, "uid": name}
-    return Track(name, str(song.path), song.split, (song.key,), annotations={**said, **clip})
+def _clip(song: Song, place: int, said: Mapping[str, float]) -> Track:
+    name = f"{song.name}-{place}"
+    return _track(song, name, {**said, "uid": name})
+
+
+def _track(song: Song, name: str, said: Mapping[str, object]) -> Track:
+    annotations = {"key": song.key, "song": song.name, "artist": song.artist, "title": song.title}
+    return Track(name, str(song.path), song.split, annotations={**annotations, **said})
 
 
 def _number(name: str, where: str) -> int:
@@ -232,19 +237,16 @@ BENCHMARK = Benchmark(
             "jukemir's splits, in clips of 30 s; songs are answered by their clips together.",
             ("jukemir",),
             {"train": 3687, "validation": 942, "test": 2406},
-            labels=KEYS,
         ),
         "songs": Variant(
             "jukemir's splits, whole previews.",
             ("jukemir", "linear", "probing"),
             {"train": 923, "validation": 236, "test": 604},
-            labels=KEYS,
         ),
         "key": Variant(
             "The 604 previews of the GiantSteps key data set alone.",
             ("probe",),
             {"test": 604},
-            labels=KEYS,
         ),
     },
     remotes=(
