@@ -18,11 +18,13 @@ from typing import Any, Generic, Literal, TypeVar
 
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
+from ohrwurm.evaluation.crops import crop_vectors
 from ohrwurm.evaluation.report import Outcome
-from ohrwurm.evaluation.vectors import Vectors, track_vectors
+from ohrwurm.evaluation.vectors import Rows, Vectors, track_vectors, window_vectors
 from ohrwurm.models.base import AudioEncoder, JointModel
 
 O = TypeVar("O")  # noqa: E741  # a task's own options
+Found = TypeVar("Found", Vectors, Rows)
 Protocol = Literal["corrected", "published"]
 Progress = Callable[[int, int], None]
 
@@ -178,15 +180,37 @@ class Job(Generic[O]):
         Raises:
             DataError: none of them could be used.
         """
+        chosen, model = self._asked(tracks, windowing)
+        return self._noted(chosen, track_vectors([t.path for t in chosen], model, **self._how))
+
+    def windows(self, tracks: Sequence[Track] | None = None, windowing: Mapping[str, Any] | None = None) -> Rows:
+        """The vectors of every window of tracks, as the model returns them; otherwise as `vectors`."""
+        chosen, model = self._asked(tracks, windowing)
+        return self._noted(chosen, window_vectors([t.path for t in chosen], model, **self._how))
+
+    def crops(self, tracks: Sequence[Track] | None = None) -> Rows:
+        """The vector of one window from anywhere in each track, drawn by the seed; otherwise as `vectors`.
+
+        A track shorter than a window has none; that is no failure.
+        """
+        chosen, model = self._asked(tracks, None)
+        found = crop_vectors(chosen, model, seed=self.seed, **self._how)
+        failed = tuple(f for f in found.failures if f.reason != "too-short")
+        return self._noted(chosen, dataclasses.replace(found, failures=failed))
+
+    def _asked(
+        self, tracks: Sequence[Track] | None, windowing: Mapping[str, Any] | None
+    ) -> tuple[list[Track], AudioEncoder]:
         chosen = self.tracks if tracks is None else list(tracks)
-        model = self.model if windowing is None else windowed(self.model, windowing)
-        found = track_vectors(
-            [t.path for t in chosen], model, cache=self.cache, workers=self.workers, progress=self.progress
-        )
+        return chosen, self.model if windowing is None else windowed(self.model, windowing)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"cache": self.cache, "workers": self.workers, "progress": self.progress}
+
+    def _noted(self, tracks: Sequence[Track], found: Found) -> Found:
         self.failures |= {f.path: f.reason + (f" ({f.detail})" if f.detail else "") for f in found.failures}
-        self.contents |= {
-            chosen[row].track_id: content for row, content in zip(found.rows, found.contents, strict=True)
-        }
+        self.contents |= {tracks[row].track_id: c for row, c in zip(found.rows, found.contents, strict=True)}
         return found
 
     def warn(self, message: str) -> None:
