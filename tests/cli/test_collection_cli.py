@@ -206,6 +206,7 @@ def test_control_c_keeps_what_was_done_and_ends_with_130(tmp_path: Path) -> None
         soundfile.write(tmp_path / "music" / f"{i}.wav", rng.uniform(-0.5, 0.5, 160_000), 16000)
     code = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from ohrwurm.collection import Collection
 real = Collection.index
 def index(self, *arguments, **options):
