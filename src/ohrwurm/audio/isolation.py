@@ -19,10 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from ohrwurm.audio.files import BLOCK, AudioInfo
 from ohrwurm.errors import AudioError, OhrwurmError
 
 CHILD = "from ohrwurm.audio.child import serve; serve()"
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 START_SECONDS = 60  # for the child's imports, on a machine under load
 
 
@@ -186,6 +189,35 @@ class Decoder:
         longest = int((block_seconds + BLOCK / 1000 + 10) * max(rates))
         self._current = Decoded(self, path, rates, longest)
         return self._current
+
+
+def decoding(items: Sequence[Item], work: Callable[[Decoder, Item], Found], workers: int = 1) -> Iterator[Found]:
+    """`work(decoder, item)` of all items, in their order, by `workers` threads with a decoder each.
+
+    A few items at a time: memory stays small, and whoever stops reading stops the work.
+
+    >>> import soundfile, tempfile
+    >>> file = tempfile.mkdtemp() + "/tone.wav"
+    >>> soundfile.write(file, np.zeros(8000), 8000)
+    >>> list(decoding([8000, 4000], lambda decoder, rate: sum(len(b[rate]) for b in decoder.stream(file, [rate]))))
+    [8000, 4000]
+    """
+    own = threading.local()
+    decoders: list[Decoder] = []
+
+    def one(item: Item) -> Found:
+        if not hasattr(own, "decoder"):
+            own.decoder = Decoder()
+            decoders.append(own.decoder)
+        return work(own.decoder, item)
+
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            for first in range(0, len(items), 4 * workers):
+                yield from pool.map(one, items[first : first + 4 * workers])
+    finally:
+        for decoder in decoders:
+            decoder.close()
 
 
 class _Died(Exception):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ohrwurm.atomic import replacing, write_text
-from ohrwurm.audio.isolation import Decoder
+from ohrwurm.audio.isolation import Decoder, decoding
 from ohrwurm.data.recordings import fitted, whole_array
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
@@ -185,31 +184,18 @@ def _write_shard(folder: Path, number: int, tracks: list[Track], sample_rate: in
 
 def _decoded(tracks: Sequence[Track], sample_rate: int, workers: int) -> Iterator[np.ndarray | str]:
     """16-bit samples of each track in order, or the reason why there are none."""
-    import threading
 
-    own = threading.local()
-    decoders: list[Decoder] = []
-
-    def one(track: Track) -> np.ndarray | str:
-        if not hasattr(own, "decoder"):
-            own.decoder = Decoder()
-            decoders.append(own.decoder)
+    def one(decoder: Decoder, track: Track) -> np.ndarray | str:
         try:
             if track.path.endswith(".npy"):
                 return _sixteen_bits(whole_array(track, sample_rate))
-            blocks = [_sixteen_bits(b[sample_rate]) for b in own.decoder.stream(track.path, [sample_rate])]
+            blocks = [_sixteen_bits(b[sample_rate]) for b in decoder.stream(track.path, [sample_rate])]
         except AudioError as error:
             return error.reason
         audio = np.concatenate(blocks) if blocks else np.zeros(0, "<i2")
         return audio if len(audio) else "empty"
 
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            for first in range(0, len(tracks), 4 * workers):  # a few at a time: memory, and an early stop
-                yield from pool.map(one, tracks[first : first + 4 * workers])
-    finally:
-        for decoder in decoders:
-            decoder.close()
+    return decoding(tracks, one, workers)
 
 
 def _sixteen_bits(x: np.ndarray) -> np.ndarray:

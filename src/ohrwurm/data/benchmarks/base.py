@@ -207,7 +207,7 @@ class Benchmark:
         name, folder = self._named(variant), self.place(root, variant)
         if (folder / PREPARED).is_file():
             check_prepared(folder, self.name, name)
-            return Manifest.read(folder / MANIFEST)
+            return read_prepared(folder)
         layouts = [layout for layout in self.layouts if layout.fits(folder)]
         if not layouts:  # let the closest one say what is missing
             layouts = list(self.layouts[:1])
@@ -259,6 +259,27 @@ def is_prepared(folder: Path, benchmark: str, variant: str) -> bool:
         return False
     said = read_json(folder / PREPARED, dict)
     return (said.get("benchmark"), said.get("variant")) == (benchmark, variant)
+
+
+def read_prepared(folder: Path) -> Manifest:
+    """The manifest of a prepared folder, with annotations of the kinds that they had before they became a table."""
+    kinds = read_json(folder / PREPARED, dict).get("annotations", {})
+    readers: dict[str, Callable[[str], Any]] = {
+        "int": int,
+        "float": float,
+        "bool": lambda text: text == "True",
+        "json": json.loads,
+    }
+
+    def restored(track: Track) -> Track:
+        given = {name: value for name, value in track.annotations.items() if value != ""}
+        try:
+            found = {name: readers[kinds[name]](v) if name in kinds else v for name, v in given.items()}
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{folder / MANIFEST}: track {track.track_id!r}: {error}; prepare it again") from error
+        return replace(track, annotations=found)
+
+    return Manifest(map(restored, Manifest.read(folder / MANIFEST)))
 
 
 def check_prepared(folder: Path, benchmark: str, variant: str) -> None:
