@@ -1,4 +1,4 @@
-"""Two or more reports on the same data: which differences are more than luck, item by item.
+"""Reports on the same data: which differences are more than luck, item by item.
 
 Every report is compared with the first. A difference is tested on the queries, tracks or labels that both have
 (`evaluation.paired`), and Holm's correction covers all tests of the comparison. What makes two reports less comparable
@@ -58,7 +58,7 @@ class Comparison:
     """Reports side by side.
 
     Attributes:
-        reports: two or more, the first the one that others are compared with.
+        reports: one or more, the first the one that others are compared with.
         names: of the models, made different where two are of one name.
         differences: of each other report from the first, metric by metric.
         warnings: what makes the reports less comparable.
@@ -103,7 +103,7 @@ class Comparison:
 def compare(
     reports: Sequence[Report | str | Path], *, names: Sequence[str] = (), samples: int = 9999, seed: int = 0
 ) -> Comparison:
-    """Compare reports of one task on the same data; all with the first.
+    """Compare reports of one task on the same data, all with the first; one report alone is only set out.
 
     Args:
         reports: of `ohrwurm.evaluate`, or their JSON files.
@@ -111,7 +111,7 @@ def compare(
         samples, seed: of the bootstrap and of the tests.
 
     Raises:
-        DataError: fewer than two reports, a file that is none, reports of different tasks or without common items.
+        DataError: no report, a file that is none, reports of different tasks or without common items.
 
     >>> from ohrwurm.evaluation.report import Figure, Outcome
     >>> def one(model, values):
@@ -125,8 +125,8 @@ def compare(
     """
     files = [None if isinstance(r, Report) else Path(r) for r in reports]
     read = tuple(r if isinstance(r, Report) else load(r) for r in reports)
-    if len(read) < 2:
-        raise DataError(f"a comparison needs two reports, not {len(read)}; write one with `ohrwurm evaluate --out`")
+    if not read:
+        raise DataError("no report to compare; write some with `ohrwurm evaluate TASK --out FILE`")
     tasks = list(dict.fromkeys(r.task for r in read))
     if len(tasks) > 1:
         raise DataError(f"reports of different tasks cannot be compared: {', '.join(tasks)}")
@@ -175,6 +175,17 @@ def statistic_of(metric: str) -> Statistic:
 def items_of(report: Report, metric: str) -> Items | None:
     """The items that hold single values of a metric; None where the report has none."""
     return next((i for i in report.outcome.items if metric in i.values), None)
+
+
+def changes(comparison: Comparison) -> list[tuple[str, float, float]]:
+    """Of the first difference: (id, value before, value after) of all items that both have, the largest gain first."""
+    d = comparison.differences[0]
+    ours, theirs = (items_of(comparison.reports[k], d.metric) for k in (d.first, d.second))
+    assert ours is not None
+    assert theirs is not None
+    after = dict(zip(theirs.ids, theirs.values[d.metric], strict=True))
+    pairs = [(i, v, after[i]) for i, v in zip(ours.ids, ours.values[d.metric], strict=True) if i in after]
+    return sorted((p for p in pairs if not math.isnan(p[2] - p[1])), key=lambda p: p[1] - p[2])
 
 
 def _differences(
