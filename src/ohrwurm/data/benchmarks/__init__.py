@@ -22,6 +22,7 @@ NAMES = (
     "ecals",
     "emomusic",
     "giantsteps",
+    "fma",
     "gtzan",
     "magnatagatune",
     "msd",

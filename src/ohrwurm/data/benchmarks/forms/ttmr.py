@@ -32,6 +32,8 @@ def layout(
     tags: str = "",
     split: bool = True,
     key: Callable[[str], str] = str,
+    place: Callable[[str], str] = lambda identity: "",
+    without: Collection[str] = (),
     single: bool = False,
 ) -> Layout:
     """TTMR's layout of one benchmark.
@@ -44,6 +46,8 @@ def layout(
         tags: the file of tags, where it is named otherwise.
         split: whether there is a file of the split; without it, no track is in one.
         key: from an id of the split to that of the annotation, which becomes the track's.
+        place: from an id to the path of its audio; empty: the annotation's, or the id itself.
+        without: ids that are left out.
         single: every track has exactly one label.
     """
     tags_file = tags or f"{prefix}{name}_tags.json"
@@ -62,14 +66,14 @@ def layout(
                 raise DataError(f"{where}: {len(found)} labels, where every track has one")
             return audio_track(
                 bare(identity),
-                audio_file(folder, str(entry.get("path") or ""), identity),
+                audio_file(folder, place(identity) or str(entry.get("path") or ""), identity),
                 SAMPLE_RATE,
                 _rest(entry),
                 split=part,
                 tags=found,
             )
 
-        return Manifest(track(identity, part) for identity, part in listed)
+        return Manifest(track(identity, part) for identity, part in listed if identity not in without)
 
     marks = (*((split_file,) if split else ()), annotation, tags_file)
     return Layout(f"TTMR's folder {name}: tables in JSON, audio in npy/", marks, read, variants)
