@@ -24,9 +24,11 @@ NAMES = (
     "giantsteps",
     "fma",
     "gtzan",
+    "kvt",
     "magnatagatune",
     "msd",
     "mtg_jamendo",
+    "openmic",
 )
 
 
