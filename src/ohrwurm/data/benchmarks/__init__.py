@@ -21,14 +21,16 @@ NAMES = (
     "audiocaption",
     "ecals",
     "emomusic",
-    "giantsteps",
     "fma",
+    "giantsteps",
     "gtzan",
     "kvt",
     "magnatagatune",
     "msd",
     "mtg_jamendo",
+    "musiccaps",
     "openmic",
+    "song_describer",
 )
 
 
