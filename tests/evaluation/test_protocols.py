@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ohrwurm.errors import DataError
-from ohrwurm.evaluation.protocols import described, probing, versions
+from ohrwurm.evaluation.metrics.versions import ByRow
+from ohrwurm.evaluation.protocols import described, probing, versions, words
 from ohrwurm.models import registry
 from ohrwurm.models.base import JointModel
 
@@ -81,7 +82,9 @@ def test_versions_are_compared_as_the_model_compares() -> None:
     other = torch.randn(12, model.card.dim // 12, generator=rng)
     vectors = torch.stack([tune, tune.roll(5, 0), other]).flatten(1)
     vectors = torch.nn.functional.normalize(vectors, dim=1)
-    near = versions.similarities(model, vectors.numpy())
+    rows = versions.similarities(model, vectors.numpy())
+    assert isinstance(rows, ByRow)
+    near = rows[0:3]
     assert near.shape == (3, 3)
     assert near[0, 1] == pytest.approx(1.0, abs=1e-3)
     assert near[0, 2] < 0.5
@@ -167,7 +170,7 @@ class Words(JointModel):
 def test_descriptions_find_their_recordings() -> None:
     vectors = np.eye(3, dtype=np.float32)
     texts = {"c": "song of a whale", "a": "sweet waltz"}
-    near = described.similarities(Words(), vectors * 7, list(texts.values()))
+    near = words.similarities(Words(), vectors * 7, list(texts.values()))
     np.testing.assert_allclose(near, [[0, 0, 1], [1, 0, 0]])
     found = described.evaluate(near, ["a", "b", "c"], texts)
     assert found.figures["R@1"].value == found.figures["mAP@10"].value == found.figures["MedR"].value == 1.0

@@ -10,7 +10,7 @@ Three layouts are read, each as a folder:
   training on rendered scores keeps them. Beside them may be ``identity.json``, which names the extractor.
 
 Where a part of the path says train, val(idation), test or benchmark, that is the split. A manifest may also name
-`.npz` and `.h5` files in place of audio.
+`.npz` and `.h5` files in place of audio, and a `.pt` file with the number of the song in it as `row`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.unpickle import read_pickle
 
+SUFFIXES = (".npz", ".h5", ".pt")
 PUBLISHED_EXTRACTOR = "crema-pcp-0.1.0"  # by the dates of its releases, that of Da-TACOS
 IDENTITY = "identity.json"
 SPLITS = {
@@ -80,7 +81,39 @@ def holds_profiles(source: str | Path) -> bool:
     source = Path(source)
     if source.is_dir():
         return not is_pack(source)
-    return source.is_file() and any(Path(t.path).suffix in (".npz", ".h5") for t in Manifest.read(source).tracks[:1])
+    return source.is_file() and are_profiles(Manifest.read(source).tracks)
+
+
+def are_profiles(tracks: Sequence[Track]) -> bool:
+    """Whether tracks lead to profiles, and not to audio.
+
+    >>> are_profiles([Track("P_1", "W_1_crema/P_1_crema.h5")]), are_profiles([Track("a", "a.flac")])
+    (True, False)
+    """
+    return bool(tracks) and Path(tracks[0].path).suffix in SUFFIXES
+
+
+def profiles_of(tracks: Sequence[Track]) -> ProfileSet:
+    """The profiles that tracks lead to, as a manifest or a benchmark names them.
+
+    What is missing or damaged is found when it is read.
+    """
+    tracks = list(tracks)
+    store = _Chunks(sorted({Path(t.path) for t in tracks if t.path.endswith(".pt")}))
+    first = Path(tracks[0].path) if tracks else Path()
+    made_by = PUBLISHED_EXTRACTOR if first.suffix in (".h5", ".pt") else identity_in(first.parent)
+    return ProfileSet(tracks, lambda i: _of_track(tracks[i], store), made_by)
+
+
+def _of_track(track: Track, store: _Chunks) -> np.ndarray:
+    if not Path(track.path).is_file():
+        raise DataError(f"{track.path}: missing; get it again, or take {track.track_id} out")
+    if not track.path.endswith(".pt"):
+        return _profile(track.path)
+    try:
+        return store.profile(Path(track.path), int(track.annotations["row"]))
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise DataError(f"{track.path}: {track.track_id} names no song in it; its row is wrong or missing") from error
 
 
 def open_profiles(source: str | Path) -> ProfileSet:
@@ -95,9 +128,9 @@ def open_profiles(source: str | Path) -> ProfileSet:
         missing = [t.path for t in tracks if not Path(t.path).is_file()]
         if missing:
             raise DataError(f"{source}: {len(missing)} of {len(tracks)} files are missing, e.g. {missing[0]}")
-        crema = any(Path(t.path).suffix == ".h5" for t in tracks)
-        made_by = PUBLISHED_EXTRACTOR if crema else identity_in(source.parent)
-        return ProfileSet(tracks, lambda i: _profile(tracks[i].path), made_by)
+        listed = profiles_of(tracks)
+        listed.extractor = listed.extractor or identity_in(source.parent)
+        return listed
     if not source.is_dir():
         raise DataError(f"{source}: no such folder or manifest")
     for reader in (_chunks, _da_tacos, _kept):
@@ -165,10 +198,12 @@ def _chunks(folder: Path) -> ProfileSet | None:
     found = list(store)
     if not found:
         return None
-    tracks = [Track(f"{file.stem}/{i}", str(file), split_of(file.stem) or "train", work_id=w) for file, i, w in found]
-    return ProfileSet(
-        tracks, lambda n: store.profile(*found[n][:2]), PUBLISHED_EXTRACTOR, [file.stem for file, *_ in found]
-    )
+    tracks = [
+        Track(f"{file.stem}/{i}", str(file), split_of(file.stem) or "train", work_id=w, annotations={"row": i})
+        for file, i, w in found
+    ]
+    made_by = identity_in(folder) or PUBLISHED_EXTRACTOR
+    return ProfileSet(tracks, lambda n: store.profile(*found[n][:2]), made_by, [file.stem for file, *_ in found])
 
 
 class _Chunks:
