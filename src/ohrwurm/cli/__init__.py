@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 # Modules that define `register(app)`.
-GROUPS = ("collection", "embed", "serve", "demo", "models", "train", "evaluate", "report", "data")
+GROUPS = ("collection", "embed", "serve", "demo", "models", "train", "evaluate", "report", "data", "data_folders")
 
 
 def _version(value: bool) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ohrwurm.audio.folder import walk
-from ohrwurm.data import benchmarks
+from ohrwurm.data import benchmarks, class_folders
 from ohrwurm.data.benchmarks.base import LABELS, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -19,8 +20,8 @@ def manifest_of(path: str | Path, split: str | None = None) -> Manifest:
     Args:
         path: a manifest file; or a folder, which is the first of these that it can be: a folder with a `manifest.csv`
             (`.jsonl`, `.parquet`), as `ohrwurm data render`, `pack` and `prepare` make it; a data set as published
-            (`ohrwurm.data.benchmarks`), of which the default variant is read; a folder of audio files, which have no
-            labels.
+            (`ohrwurm.data.benchmarks`), of which the default variant is read; folders of classes within train,
+            validation and test (`ohrwurm.data.class_folders`); a folder of audio files, which have no labels.
         split: the tracks of this split alone.
 
     Raises:
@@ -57,9 +58,11 @@ def _in_folder(folder: Path) -> Manifest:
             return Manifest.read(folder / name)
     if found is not None:
         return found[1].read(folder, _variant(*found))
+    if class_folders.is_divided(folder):
+        return class_folders.read(folder)
     files = [Path(file) for file, error in walk([folder]) if not error]
     if files:
-        base = folder.absolute()
+        base = Path(os.path.abspath(folder))  # as `walk` does it: without ".."
         return Manifest(Track(file.relative_to(base).as_posix(), str(file)) for file in files)
     looked_for = "; ".join(
         f"{', '.join(layout.marks[:2])} ({name})"

@@ -1,0 +1,53 @@
+"""`ohrwurm data folders`: recordings sorted into folders become a manifest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ohrwurm.cli.data import data
+
+
+class Meaning(StrEnum):
+    """What a folder is."""
+
+    TAGS = "tags"
+    WORKS = "works"
+
+
+def register(app: typer.Typer) -> None:
+    """The command belongs to `ohrwurm data`, which is on the command line already."""
+
+
+@data.command()
+def folders(
+    folder: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="Folder of folders, perhaps in train, validation, test."),
+    ],
+    meaning: Annotated[Meaning, typer.Option("--as", help="What each is: a tag, or the work of all versions in it.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Manifest to write; by default manifest.csv in the folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write a manifest of recordings that are sorted into folders: one folder a tag, or one a work.
+
+    Example: ohrwurm data folders covers --as works
+    """
+    from ohrwurm.data.class_folders import read
+
+    found = read(folder, meaning.value)
+    out = out or folder / "manifest.csv"
+    found.write(out)
+    groups = Counter(t.work_id or t.tags[0] for t in found)
+    splits = dict(Counter(t.split or "none" for t in found))
+    if as_json:
+        typer.echo(json.dumps({"manifest": str(out), "tracks": len(found), meaning.value: groups, "splits": splits}))
+    else:
+        typer.echo(f"{len(found)} recordings in {len(groups)} {meaning.value}: {out}")
