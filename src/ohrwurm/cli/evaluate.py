@@ -124,7 +124,7 @@ def command(task: Task[Any]) -> Any:
     if len(task.protocols) == 1:
         left_out.add("protocol")
     shared = inspect.signature(_common, eval_str=True).parameters.values()
-    common = [p for p in shared if p.name not in left_out]
+    common = [p.replace(kind=p.KEYWORD_ONLY) for p in shared if p.name not in left_out]
     for i, parameter in enumerate(common):
         if parameter.name == "protocol":
             option = get_args(parameter.annotation)[1]

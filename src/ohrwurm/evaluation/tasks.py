@@ -31,6 +31,9 @@ MODULES = {
     "versions": "ohrwurm.evaluation.protocols.versions",
     "probe": "ohrwurm.evaluation.protocols.probing",
     "described": "ohrwurm.evaluation.protocols.described",
+    "linear": "ohrwurm.evaluation.protocols.linear",
+    "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
+    "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",
 }
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ohrwurm.data.tracks import Track
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key
+from ohrwurm.evaluation.task import Recordings, option
 
 Kind = Literal["multiclass", "multilabel", "regression", "key"]
 SHARE = 5  # one part in so many is tested, and of the rest one in so many validates
@@ -48,9 +49,9 @@ def targets_of(tracks: Sequence[Track], target: str = "", labels: Sequence[str] 
     """The targets that a manifest holds.
 
     Args:
-        target: ``class``: the one tag of each track. ``tags``: any number of tags. Empty: ``class`` where every track
-            has one tag, else ``tags``. ``key``, or names of annotations with commas between: numbers all of them, or
-            one with classes.
+        target: ``class``: the one tag of each track. ``tags``: any number of tags. ``key``, or names of annotations
+            with commas between: numbers all of them, or one with classes. Empty: ``class`` where every track has one
+            tag, else ``tags``; without any tags ``key`` or ``arousal,valence`` where there are such annotations.
         labels: classes or tags in their published order; without them classes come by name, and of the tags the `most`
             frequent by frequency (0: all).
 
@@ -66,6 +67,9 @@ def targets_of(tracks: Sequence[Track], target: str = "", labels: Sequence[str] 
     """
     if not tracks:
         raise DataError("there is no recording to learn from")
+    if not target and not any(t.tags for t in tracks):
+        there = set().union(*(t.annotations for t in tracks))
+        target = next((kind for kind in ("key", "arousal,valence") if there.issuperset(kind.split(","))), "")
     if target in ("", "tags", "class"):
         single = target == "class" or (not target and all(len(t.tags) == 1 for t in tracks))
         return _classes(tracks, labels) if single else _tags(tracks, labels, most)
@@ -197,6 +201,35 @@ def folds_of(targets: Targets, folds: int = 0, seed: int = 0) -> tuple[list[Fold
     validation = _parts(marked["train"], targets, SHARE, seed)[0]
     fold = Fold(np.setdiff1d(marked["train"], validation), validation, marked["test"])
     return [fold], (f"no recording is marked for validation: a fifth of the training ones, drawn with seed {seed}",)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every task with trained heads can be asked."""
+
+    target: str = option("", "What to tell: class, tags, key, or annotations, e.g. arousal,valence.", metavar="NAME")
+    most: int = option(50, "Of tags without a published list, how many of the most frequent; 0 for all.", min=0)
+    folds: int = option(0, "Cross-validate recordings without splits in so many folds.", min=0)
+
+
+def planned(
+    recordings: Recordings, asked: Asked, seed: int = 0, *, numbers: bool = True
+) -> tuple[Targets, list[Fold], tuple[str, ...]]:
+    """Targets, folds, and all that a reader has to know of both.
+
+    Args:
+        numbers: whether the task can tell numbers.
+
+    Raises:
+        DataError: see `targets_of` and `folds_of`.
+    """
+    targets = targets_of(list(recordings.manifest), asked.target, recordings.labels, asked.most)
+    if targets.kind == "regression" and not numbers:
+        raise DataError(
+            f"{', '.join(targets.names)}: numbers, and this task tells classes or tags; jukemir tells numbers"
+        )
+    folds, said = folds_of(targets, asked.folds, seed)
+    return targets, folds, (*targets.warnings, *said)
 
 
 def _enough(targets: Targets, parts: int) -> None:
