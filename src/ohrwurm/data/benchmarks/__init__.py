@@ -11,7 +11,7 @@ from pathlib import Path
 from ohrwurm.data.benchmarks.base import AudioForm, Benchmark, Layout, Remote, Variant
 from ohrwurm.errors import DataError
 
-__all__ = ["NAMES", "AudioForm", "Benchmark", "Layout", "Remote", "Variant", "find", "recognise", "serving"]
+__all__ = ["NAMES", "AudioForm", "Benchmark", "Layout", "Remote", "Variant", "find", "is_name", "recognise", "serving"]
 
 # Of several benchmarks for a task, the first is the default one.
 NAMES = (
@@ -19,6 +19,8 @@ NAMES = (
     "emotify",
     "recordings",
     "audiocaption",
+    "covers80",
+    "da_tacos",
     "ecals",
     "emomusic",
     "fma",
@@ -30,6 +32,8 @@ NAMES = (
     "mtg_jamendo",
     "musiccaps",
     "openmic",
+    "re_move",
+    "shs100k",
     "song_describer",
 )
 
@@ -51,6 +55,15 @@ def find(name: str) -> Benchmark:
     found = importlib.import_module(f"ohrwurm.data.benchmarks.{base}").BENCHMARK
     assert isinstance(found, Benchmark)
     return found.narrowed(variant) if variant else found
+
+
+def is_name(text: str | Path) -> bool:
+    """Whether `text` names a benchmark (`name` or `name/variant`), and nothing of that path is there.
+
+    >>> is_name("emotify"), is_name("emotify.csv")
+    (True, False)
+    """
+    return str(text).partition("/")[0] in NAMES and not Path(text).exists()
 
 
 def serving(task: str) -> list[str]:
