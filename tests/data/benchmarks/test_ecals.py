@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import write_array, write_json
+from trees import golden_labels, write_array, write_json
 
+from ohrwurm.data.benchmarks import find
+from ohrwurm.data.benchmarks.ecals import TOP50
 from ohrwurm.data.recordings import open_recordings
 from ohrwurm.data.sources import labels_of, manifest_of
 from ohrwurm.data.splits import train_and_validation
@@ -76,3 +78,37 @@ def test_ecals_that_is_damaged_is_told_with_its_file(tmp_path: Path) -> None:
     write_json(folder / "ecals_annotation" / "ecals_track_split.json", {"train_track": []})
     with pytest.raises(DataError, match="no list 'extra_track'"):
         manifest_of(folder)
+
+
+def test_ids_in_two_lists_and_unknown_tags_are_told(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "msd")
+    tables = folder / "ecals_annotation"
+    write_json(tables / "ecals_tags.json", [f"t{j}" for j in range(11)])
+    with pytest.raises(DataError, match=r"annotation\.json, entry 'TR1': 't11' is not one of the labels of ecals_tags"):
+        manifest_of(folder)
+    split = {"train_track": ["TR0"], "extra_track": [], "valid_track": [], "test_track": ["TR0"]}
+    write_json(tables / "ecals_track_split.json", split)
+    with pytest.raises(
+        DataError, match=r"ecals_track_split\.json: 'TR0' stands in train_track and again in test_track"
+    ):
+        manifest_of(folder)
+
+
+def test_labels_have_ttmrs_order(tmp_path: Path) -> None:
+    known = find("ecals")
+    folder = tree(tmp_path / "msd")
+    tags = golden_labels("ecals_1054")
+    write_json(folder / "ecals_annotation" / "ecals_tags.json", tags)
+    assert known.labels(folder) == tags
+    assert len(tags) == 1054
+    assert known.labels(folder, "ttmr-50") == golden_labels("ecals_top50")
+    assert set(TOP50) < set(tags)
+    entries = {
+        f"TR{i}": {"tag": [tag, "rock"]} for i, tag in enumerate(["pop rock", "jazz", "house", "metal", "a", "b"])
+    }
+    entries["TR4"] = entries["TR5"] = {"tag": ["rousing"]}
+    write_json(folder / "ecals_annotation" / "annotation.json", entries)
+    assert [t.tags for t in known.read(folder, "ttmr-50")] == [
+        ("rock",), ("jazz", "rock"), ("house", "rock"), ("metal", "rock"), (), ()
+    ]  # fmt: skip
+    assert known.read(folder)[0].tags == ("pop rock", "rock")

@@ -14,16 +14,25 @@ Source: Doh, Won, Choi, Nam, "Toward universal text-to-music retrieval", ICASSP 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, audio_track, read_json
+from ohrwurm.data.benchmarks.forms import ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 from ohrwurm.unpickle import read_plain_pickle
 
-SAMPLE_RATE = 16000
 ANNOTATION = "ecals_annotation"
+TAGS = "ecals_tags.json"
 LISTS = {"train_track": "train", "extra_track": "train", "valid_track": "validation", "test_track": "test"}
+# The most frequent tags, for which TTMR states figures of their own, in its order.
+TOP50 = (
+    "rock", "pop", "indie", "alternative", "electronic", "hip hop", "metal", "jazz", "punk", "folk",
+    "alternative rock", "indie rock", "dance", "hard rock", "00s", "soul", "hardcore", "80s", "country",
+    "classic rock", "punk rock", "blues", "chillout", "experimental", "heavy metal", "death metal", "90s", "reggae",
+    "progressive rock", "ambient", "acoustic", "beautiful", "british", "rnb", "funk", "metalcore", "mellow", "world",
+    "guitar", "trance", "indie pop", "christian", "house", "spanish", "latin", "psychedelic", "electro", "piano",
+    "70s", "progressive metal",
+)  # fmt: skip
 
 
 def read(folder: Path, variant: str) -> Manifest:
@@ -33,37 +42,35 @@ def read(folder: Path, variant: str) -> Manifest:
     Raises:
         DataError: a table is missing or damaged, or lacks tracks of the split.
     """
-    split_file = folder / ANNOTATION / "ecals_track_split.json"
-    split = read_json(split_file, dict)
-    unknown = [name for name in LISTS if not isinstance(split.get(name), list)]
-    if unknown:
-        raise DataError(f"{split_file}: no list {unknown[0]!r}; it has {', '.join(split)}")
-    annotation = read_json(folder / ANNOTATION / "annotation.json", dict)
+    listed = ttmr.read_split(folder / ANNOTATION / "ecals_track_split.json", LISTS)
+    known = set(labels(folder))
+    chosen = known & set(TOP50) if variant == "ttmr-50" else known
+    annotation_file = folder / ANNOTATION / "annotation.json"
+    annotation = read_json(annotation_file, dict)
     paths = _paths(folder)
     queries_file = folder / ANNOTATION / "multiquery_samples.json"
     queries = read_json(queries_file, dict) if queries_file.is_file() else {}
-    listed = [(str(name), part) for list_name, part in LISTS.items() for name in split[list_name]]
     for what, table in (("annotation.json", annotation), ("lastfm_annotation", paths)):
         lacking = [name for name, _ in listed if name not in table]
         if lacking:
             raise DataError(f"{folder}: {what} lacks {len(lacking)} of {len(listed)} tracks of the split: {lacking[0]}")
 
     def track(name: str, part: str) -> Track:
-        entry = dict(annotation[name])
-        entry.pop("track_id", None)
-        tags = entry.pop("tag", [])
-        extra: dict[str, Any] = {key: value for key, value in entry.items() if isinstance(value, str | int | float)}
+        tags = ttmr.tags_of(annotation[name], known, f"{annotation_file}, entry {name!r}", TAGS)
+        extra = ttmr.rest_of(annotation[name])
         if name in queries:
             extra["multi_query"] = str(queries[name])
         path = folder / "npy" / Path(paths[name]).with_suffix(".npy")
-        return audio_track(name, path, SAMPLE_RATE, extra, split=part, tags=tuple(str(tag) for tag in tags))
+        return audio_track(
+            name, path, ttmr.SAMPLE_RATE, extra, split=part, tags=tuple(tag for tag in tags if tag in chosen)
+        )
 
     return Manifest(track(name, part) for name, part in listed)
 
 
 def labels(folder: Path) -> list[str]:
     """The tags in the order of TTMR's classes."""
-    return [str(tag) for tag in read_json(folder / ANNOTATION / "ecals_tags.json", list)]
+    return list(ttmr.read_labels(folder / ANNOTATION / TAGS))
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -86,8 +93,22 @@ BENCHMARK = Benchmark(
     licence="annotations of the Million Song Dataset: research; audio: 7digital previews, not redistributed",
     layouts=(Layout("TTMR's data_dir", (f"{ANNOTATION}/ecals_track_split.json",), read),),
     variants={
-        "ttmr": Variant("TTMR's split and its 1054 tags.", ("retrieval", "tagging", "zero-shot"), {}, labels=labels),
+        "ttmr": Variant(
+            "TTMR's split and its 1054 tags; captions ask for 1,000 of the test tracks.",
+            ("retrieval", "tagging", "zero-shot"),
+            {},
+            labels=labels,
+        ),
+        "ttmr-50": Variant(
+            "The same tracks with the 50 most frequent of the tags.", ("tagging", "zero-shot"), {}, labels=TOP50
+        ),
     },
+    advice=(
+        "Split, tags and tables of paths are part of TTMR's release (github.com/seungheondoh/"
+        "music-text-representation names the place); the 7digital previews are not to be had any more, so that the "
+        "audio comes from those who have it: npy/, by the paths of 7D_id_to_path.pkl."
+    ),
+    audio=(ttmr.AUDIO,),
     caveats="Tags of a track are those that people wrote, not all that hold.",
     evaluation_only=False,
 )

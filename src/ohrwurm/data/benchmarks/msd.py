@@ -14,6 +14,7 @@ import ast
 from pathlib import Path
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, first_there, read_tsv
+from ohrwurm.data.benchmarks.forms import ttmr
 from ohrwurm.data.benchmarks.magnatagatune import chosen
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -32,9 +33,13 @@ def read(folder: Path, variant: str) -> Manifest:
     names = labels(folder)
     ids_file = _table(folder, "MSD_id_to_7D_id.pkl")
     ids = read_plain_pickle(ids_file)
+    seen: set[str] = set()
     tracks = []
     for part, split in SPLITS.items():
         for where, (name, row) in read_tsv(folder / TABLES / f"{part}_gt_msd.tsv", 2):
+            if name in seen:
+                raise DataError(f"{where}: {name} stands in the tables a second time")
+            seen.add(name)
             number = str(ids.get(name, "")) if isinstance(ids, dict) else ""
             if not number:
                 raise DataError(f"{where}: {name} has no 7digital id in {ids_file.name}")
@@ -51,8 +56,10 @@ def labels(folder: Path) -> list[str]:
     text = lines[1] if len(lines) > 1 else ""
     try:
         found = ast.literal_eval(text[text.index("[") :])
-    except (ValueError, SyntaxError) as error:
-        raise DataError(f"{file}: its second line holds no list of tags") from error
+    except (ValueError, SyntaxError):
+        found = None
+    if not isinstance(found, list) or len(set(map(str, found))) < len(found):
+        raise DataError(f"{file}: its second line holds no list of tags")
     return [str(name) for name in found]
 
 
@@ -65,8 +72,30 @@ BENCHMARK = Benchmark(
     title="The Million Song Dataset with its 50 most frequent Last.fm tags.",
     citation="Bertin-Mahieux, Ellis, Whitman, Lamere: The Million Song Dataset, ISMIR 2011",
     licence="annotations: research; audio: 7digital previews, not redistributed",
-    layouts=(Layout("the tables that CLMR reads", (f"{TABLES}/train_gt_msd.tsv",), read),),
-    variants={"clmr": Variant("50 tags and the split that CLMR reads.", ("tagging", "linear"), {}, labels=labels)},
+    layouts=(
+        Layout("the tables that CLMR reads", (f"{TABLES}/train_gt_msd.tsv",), read, ("clmr",)),
+        ttmr.layout("msd", variants=("ttmr",)),
+    ),
+    variants={
+        "clmr": Variant(
+            "50 tags and the split of Pons et al. 2018, as CLMR reads it.",
+            ("tagging", "zero-shot", "linear"),
+            {"train": 201680, "validation": 11774, "test": 28435},
+            labels=labels,
+        ),
+        "ttmr": Variant(
+            "50 tags in TTMR's folder.",
+            ("tagging", "zero-shot", "probing"),
+            {},
+            labels=ttmr.labels_in("msd_tags.json", ()),
+            caveats="TTMR has the layout, but no figures on it are published.",
+        ),
+    },
+    advice=(
+        "The tables are in github.com/jordipons/musicnn-training (data/index/msd) and among those of the Million Song "
+        "Dataset; the 7digital previews are not to be had any more, so that the audio comes from those who have it."
+    ),
+    audio=(ttmr.AUDIO,),
     caveats="Tags of a track are those that listeners wrote, not all that hold.",
     evaluation_only=False,
 )

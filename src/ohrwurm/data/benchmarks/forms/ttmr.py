@@ -61,14 +61,14 @@ def layout(
         def track(identity: str, part: str) -> Track:
             entry = _entry(entries, identity, folder / annotation)
             where = f"{folder / annotation}, entry {identity!r}"
-            found = _tags(entry, known, where, tags_file)
+            found = tags_of(entry, known, where, tags_file)
             if single and len(found) != 1:
                 raise DataError(f"{where}: {len(found)} labels, where every track has one")
             return audio_track(
                 bare(identity),
                 audio_file(folder, place(identity) or str(entry.get("path") or ""), identity),
                 SAMPLE_RATE,
-                _rest(entry),
+                rest_of(entry),
                 split=part,
                 tags=found,
             )
@@ -125,6 +125,22 @@ def read_split(file: Path, lists: Mapping[str, str] = LISTS, key: Callable[[str]
     return [(identity, lists[name]) for identity, name in seen.items()]
 
 
+def tags_of(entry: Mapping[str, Any], known: Collection[str], where: str, tags_file: str) -> tuple[str, ...]:
+    """The labels of an entry of `annotation.json`.
+
+    Raises:
+        DataError: no list, or a label that is not in `known`.
+    """
+    given = entry.get("tag", [])
+    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else None
+    if found is None:
+        raise DataError(f"{where}: 'tag' is neither a word nor a list of words")
+    wrong = next((tag for tag in found if tag not in known), None)
+    if wrong is not None:
+        raise DataError(f"{where}: {wrong!r} is not one of the labels of {tags_file}")
+    return tuple(dict.fromkeys(str(tag) for tag in found))
+
+
 def audio_file(folder: Path, path: str, identity: str) -> Path:
     """Where the audio of a track is: in `npy/` (or `wav/`) by the path of its annotation, or by its id."""
     by_path = Path(path) if path else Path(identity)
@@ -149,18 +165,7 @@ def _entry(entries: Mapping[str, Any], identity: str, file: Path) -> dict[str, A
     return entry
 
 
-def _tags(entry: Mapping[str, Any], known: Collection[str], where: str, tags_file: str) -> tuple[str, ...]:
-    given = entry.get("tag", [])
-    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else None
-    if found is None:
-        raise DataError(f"{where}: 'tag' is neither a word nor a list of words")
-    wrong = next((tag for tag in found if tag not in known), None)
-    if wrong is not None:
-        raise DataError(f"{where}: {wrong!r} is not one of the labels of {tags_file}")
-    return tuple(dict.fromkeys(str(tag) for tag in found))
-
-
-def _rest(entry: Mapping[str, Any]) -> dict[str, Any]:
+def rest_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What else an annotation says, as far as a table can hold it."""
     return {
         name: value
