@@ -16,6 +16,7 @@ NAMED = 3  # examples in a sentence
 def findings(
     tracks: Sequence[Track],
     *,
+    asked: Collection[str],
     contents: Mapping[str, str],
     failed: Collection[str],
     counts: Mapping[str, int],
@@ -24,11 +25,16 @@ def findings(
 
     Args:
         tracks: the recordings.
+        asked: ids of those that were to be embedded.
         contents: track id → hash of its file, as far as files were read.
         failed: paths that could not be used.
         counts: tracks in each split as published, as far as that is known.
     """
-    return [*left_out(tracks, failed), *other_counts(tracks, counts), *shared(tracks, contents)]
+    return [
+        *left_out([t for t in tracks if t.track_id in asked], failed),
+        *other_counts(tracks, counts),
+        *shared(tracks, contents),
+    ]
 
 
 def left_out(tracks: Sequence[Track], failed: Collection[str]) -> Iterator[str]:

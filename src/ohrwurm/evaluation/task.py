@@ -24,6 +24,7 @@ from ohrwurm.evaluation.vectors import Rows, Vectors, track_vectors, window_vect
 from ohrwurm.models.base import AudioEncoder, JointModel
 
 O = TypeVar("O")  # noqa: E741  # a task's own options
+Other = TypeVar("Other")
 Found = TypeVar("Found", Vectors, Rows)
 Protocol = Literal["corrected", "published"]
 Progress = Callable[[int, int], None]
@@ -123,6 +124,7 @@ class Job(Generic[O]):
         failures: path → reason of what could not be used; the framework reports them.
         warnings: what a reader of the figures has to know; `warn` adds to them.
         contents: track id → hash of its file, of all that were embedded.
+        asked: ids of all tracks that were to be embedded.
     """
 
     task: str
@@ -139,6 +141,7 @@ class Job(Generic[O]):
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
 
     @property
     def tracks(self) -> list[Track]:
@@ -217,6 +220,11 @@ class Job(Generic[O]):
         """Tell the reader of the report; the same message once."""
         if message not in self.warnings:
             self.warnings.append(message)
+
+    def asking(self, options: Other) -> Job[Other]:
+        """The same job with the options of another task, which it hands over to; one report is made of both."""
+        given: Any = self
+        return dataclasses.replace(given, options=options)
 
     def folder(self, *key: Any) -> Path:
         """A folder for intermediate results of this very job: the same command finds it again after a kill.

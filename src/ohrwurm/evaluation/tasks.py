@@ -31,6 +31,9 @@ MODULES = {
     "versions": "ohrwurm.evaluation.protocols.versions",
     "probe": "ohrwurm.evaluation.protocols.probing",
     "described": "ohrwurm.evaluation.protocols.described",
+    "retrieval": "ohrwurm.evaluation.protocols.retrieval",
+    "tag-retrieval": "ohrwurm.evaluation.protocols.tag_retrieval",
+    "zero-shot": "ohrwurm.evaluation.protocols.zero_shot",
     "linear": "ohrwurm.evaluation.protocols.linear",
     "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
     "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",
@@ -159,7 +162,7 @@ def run(
         )  # fmt: skip
         outcome = chosen.run(job)
     tracks, found = job.tracks, job.contents
-    warnings = findings(tracks, contents=found, failed=job.failures, counts=recordings.counts)
+    warnings = findings(tracks, asked=job.asked, contents=found, failed=job.failures, counts=recordings.counts)
     counts = {
         **outcome.counts,
         "recordings left out": len(job.failures),

@@ -348,7 +348,7 @@ def _published_card(name: str, folder: str, description: str, **fields: Any) -> 
             "short": "refuse",
             "pooling": "mean",
             "tasks": {
-                "retrieval": {"place": "even", "count": 3},
+                **{task: {"place": "even", "count": 3} for task in ("retrieval", "tag-retrieval")},
                 **{task: {"place": "even", "count": 8} for task in ("zero-shot", "probing", "fine-tuning")},
             },
             "note": "the authors' inference example; their evaluation on ECALS takes 3 windows a track, that on other "

@@ -9,22 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import retrieval as metrics
+from ohrwurm.evaluation.protocols.words import similarities
 from ohrwurm.evaluation.report import Figure, Items, Outcome
 from ohrwurm.evaluation.task import Job, NoOptions, Recordings, Task, knows_words, measured
-from ohrwurm.models.base import AudioEncoder, JointModel, unit
-
-
-def similarities(model: JointModel, vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Cosines `(texts, n)` of texts to track vectors `(n, dim)`."""
-    with torch.inference_mode():
-        text = unit(model.encode_text(list(texts)).float().cpu())
-        return (text @ unit(torch.from_numpy(vectors)).T).numpy()
+from ohrwurm.models.base import AudioEncoder, JointModel
 
 
 def evaluate(

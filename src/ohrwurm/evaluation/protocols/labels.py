@@ -1,7 +1,7 @@
 """Labels of tracks: scores that a model gives each label, against the truth.
 
 For any model that scores labels: zero-shot transfer (scores are similarities of the track to the label's name, by
-`described.similarities`), tag retrieval, and heads trained on frozen vectors, such as CLMR's linear evaluation (scores
+`words.label_scores`), tag retrieval, and heads trained on frozen vectors, such as CLMR's linear evaluation (scores
 are mean probabilities over a track's chunks, by `metrics.ensembles.probabilities`).
 
 Sources: TTMR (Doh et al. 2023), MusCALL (Manco et al. 2022), CLMR (Spijkervet and Burgoyne 2021).
