@@ -56,8 +56,9 @@ def read(folder: Path, variant: str) -> Manifest:
             raise DataError(f"{folder}: {what} lacks {len(lacking)} of {len(listed)} tracks of the split: {lacking[0]}")
 
     def track(name: str, part: str) -> Track:
-        tags = ttmr.tags_of(annotation[name], known, f"{annotation_file}, entry {name!r}", TAGS)
-        extra = ttmr.rest_of(annotation[name])
+        entry = ttmr.entry_of(annotation, name, annotation_file)
+        tags = ttmr.tags_of(entry, known, f"{annotation_file}, entry {name!r}", TAGS)
+        extra = ttmr.rest_of(entry)
         if name in queries:
             extra["multi_query"] = str(queries[name])
         path = folder / "npy" / Path(paths[name]).with_suffix(".npy")

@@ -59,7 +59,7 @@ def layout(
         listed = read_split(folder / split_file, key=key) if split else [(str(name), "") for name in entries]
 
         def track(identity: str, part: str) -> Track:
-            entry = _entry(entries, identity, folder / annotation)
+            entry = entry_of(entries, identity, folder / annotation)
             where = f"{folder / annotation}, entry {identity!r}"
             found = tags_of(entry, known, where, tags_file)
             if single and len(found) != 1:
@@ -125,6 +125,18 @@ def read_split(file: Path, lists: Mapping[str, str] = LISTS, key: Callable[[str]
     return [(identity, lists[name]) for identity, name in seen.items()]
 
 
+def entry_of(entries: Mapping[str, Any], identity: str, file: Path) -> dict[str, Any]:
+    """The entry of a track in `annotation.json`.
+
+    Raises:
+        DataError: there is none, or it is no object.
+    """
+    entry = entries.get(identity)
+    if not isinstance(entry, dict):
+        raise DataError(f"{file}: no entry for {identity!r}, which the split names")
+    return entry
+
+
 def tags_of(entry: Mapping[str, Any], known: Collection[str], where: str, tags_file: str) -> tuple[str, ...]:
     """The labels of an entry of `annotation.json`.
 
@@ -135,10 +147,10 @@ def tags_of(entry: Mapping[str, Any], known: Collection[str], where: str, tags_f
     found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else None
     if found is None:
         raise DataError(f"{where}: 'tag' is neither a word nor a list of words")
-    wrong = next((tag for tag in found if tag not in known), None)
+    wrong = next((tag for tag in found if not isinstance(tag, str) or tag not in known), None)
     if wrong is not None:
         raise DataError(f"{where}: {wrong!r} is not one of the labels of {tags_file}")
-    return tuple(dict.fromkeys(str(tag) for tag in found))
+    return tuple(dict.fromkeys(found))
 
 
 def audio_file(folder: Path, path: str, identity: str) -> Path:
@@ -156,13 +168,6 @@ def bare(name: str) -> str:
     """
     stem, dot, ending = name.rpartition(".")
     return stem if dot and ending.lower() in ENDINGS else name
-
-
-def _entry(entries: Mapping[str, Any], identity: str, file: Path) -> dict[str, Any]:
-    entry = entries.get(identity)
-    if not isinstance(entry, dict):
-        raise DataError(f"{file}: no entry for {identity!r}, which the split names")
-    return entry
 
 
 def rest_of(entry: Mapping[str, Any]) -> dict[str, Any]:
