@@ -1,4 +1,4 @@
-"""`ohrwurm data folders`: recordings sorted into folders become a manifest."""
+"""`ohrwurm data folders` and `mirdata`: recordings that lie in some other order become a manifest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Meaning(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """The command belongs to `ohrwurm data`, which is on the command line already."""
+    """The commands belong to `ohrwurm data`, which is on the command line already."""
 
 
 @data.command()
@@ -51,3 +51,28 @@ def folders(
         typer.echo(json.dumps({"manifest": str(out), "tracks": len(found), meaning.value: groups, "splits": splits}))
     else:
         typer.echo(f"{len(found)} recordings in {len(groups)} {meaning.value}: {out}")
+
+
+@data.command()
+def mirdata(
+    name: Annotated[str, typer.Argument(help="The data set as mirdata knows it, e.g. beatles.")],
+    home: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder that mirdata calls data_home.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Manifest to write: .csv, .jsonl or .parquet.")],
+    version: Annotated[str, typer.Option(help="Of mirdata's index.")] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write a manifest of a data set that mirdata reads (pip install 'ohrwurm[datasets]').
+
+    Example: ohrwurm data mirdata gtzan_genre ~/mir_datasets/gtzan_genre --out gtzan.csv
+    """
+    from ohrwurm.data.mirdata_sets import read
+
+    found = read(name, home, version)
+    found.write(out)
+    splits, missing = dict(Counter(t.split or "none" for t in found)), len(found.missing_files())
+    if as_json:
+        typer.echo(json.dumps({"manifest": str(out), "tracks": len(found), "splits": splits, "missing files": missing}))
+    else:
+        typer.echo(f"{len(found)} recordings, {missing} of them not there: {out}")

@@ -10,6 +10,9 @@ jukemir tests on the first (604 songs) and trains on the second: songs of one ke
 (confidence 2). Artists are divided by a hash of their names; whoever shares a song with an artist of the validation
 split goes there too, twice over. All are cut into clips of 30 s, and what remains at the end is dropped.
 
+Newer annotations of the same previews are read with mirdata, from the folders that it downloads: GiantSteps+
+(`giantsteps_key`: audio/, keys_gs+/, meta/) and Beatport EDM key (`beatport_key`: audio/, keys/, meta/).
+
 Sources: Knees et al., "Two data sets for tempo estimation and key detection in electronic dance music annotated from
 user corrections", ISMIR 2015; Faraldo, Jordà, Herrera, "A multi-profile method for key estimation in EDM", AES 2017;
 Castellon, Donahue, Liang, "Codified audio language modeling learns useful representations for music information
@@ -36,6 +39,7 @@ ANNOTATIONS, METADATA = "annotations/annotations.txt", "annotations/beatport_met
 CLIP = 30.0  # seconds
 PREVIEW = 120.0  # what nearly all previews last; taken for files that are not there
 PASSES = 2
+MIRDATA = {"plus": "giantsteps_key", "beatport": "beatport_key"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,24 @@ def read_jukemir(folder: Path, variant: str) -> Manifest:
         song = Song(int(number), item.path, item.split, str(item.y), artist, title)
         tracks.append(_clip(song, int(place), {}))  # the clip is a file of its own
     return Manifest(tracks)
+
+
+def read_mirdata(folder: Path, variant: str) -> Manifest:
+    """mirdata's `giantsteps_key` (variant ``plus``) or `beatport_key` (``beatport``), previews of one key alone.
+
+    Raises:
+        DataError: mirdata or its index is missing, or a file of annotations.
+    """
+    from ohrwurm.data import mirdata_sets
+
+    songs = []
+    for track in mirdata_sets.read(MIRDATA[variant], folder):
+        named = Path(track.path).stem
+        where = f"{MIRDATA[variant]}, track {track.track_id}"
+        if key := _one_key(str(track.annotations.get("key", ""))):
+            number, title = _number(named.partition(" ")[0], where), named.partition(" - ")[2]
+            songs.append(Song(number, Path(track.path), "", key, str(track.annotations.get("artists", "")), title))
+    return Manifest(_track(song, song.name, {}) for song in sorted(songs, key=lambda song: song.number))
 
 
 def key_songs(folder: Path) -> list[Song]:
@@ -188,12 +210,19 @@ def _number(name: str, where: str) -> int:
 
 
 def _key(text: str, where: str) -> str:
-    """A key as one of `KEYS`: the tonic with flats."""
-    tonic, _, mode = text.strip().partition(" ")
-    found = f"{FLATS.get(tonic, tonic)} {mode.strip()}"
-    if found not in KEYS:
+    """A key as one of `KEYS`."""
+    found = _one_key(text)
+    if not found:
         raise DataError(f"{where}: {text.strip()[:40]!r} is not a major or minor key, e.g. 'D# minor'")
     return found
+
+
+def _one_key(text: str) -> str:
+    """A key as one of `KEYS`, the tonic with flats; empty where it is none, or several."""
+    tonic, _, mode = text.strip().partition(" ")
+    tonic = tonic[:1].upper() + tonic[1:]
+    found = f"{FLATS.get(tonic, tonic)} {mode.strip()}"
+    return found if found in KEYS else ""
 
 
 def _table(file: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
@@ -230,6 +259,8 @@ BENCHMARK = Benchmark(
     layouts=(
         Layout("the two repositories side by side", (f"{KEY}*/annotations/key", f"{MTG}*/{ANNOTATIONS}"), read),
         Layout("the GiantSteps key repository alone", (f"{KEY}*/annotations/key",), read, ("key",)),
+        Layout("GiantSteps+ as mirdata keeps it", ("audio", "keys_gs+/*.txt", "meta/*.json"), read_mirdata, ("plus",)),
+        Layout("Beatport key as mirdata keeps it", ("audio", "keys/*.txt", "meta/*.json"), read_mirdata, ("beatport",)),
         *jukemir.layouts("[0-9]" * 7 + "-[0-9]", read_jukemir, ("clips",)),
     ),
     variants={
@@ -248,6 +279,8 @@ BENCHMARK = Benchmark(
             ("probe",),
             {"test": 604},
         ),
+        "plus": Variant("GiantSteps+: revised keys of 600 previews, those with one key (mirdata).", ("probe",), {}),
+        "beatport": Variant("Beatport EDM key: 1,486 previews, those with one key (mirdata).", ("probe",), {}),
     },
     remotes=(
         Remote(
