@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ohrwurm.audio.tags import Tags
 from ohrwurm.collection.plan import Plan, make_plan
 from ohrwurm.collection.records import Failure, Track
 from ohrwurm.collection.scan import Found
-from ohrwurm.collection.tags import Tags
 
 
 def found(path: str, content: str = "", error: str = "", reason: str = "") -> Found:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from ohrwurm.audio.tags import Tags, read_tags
 from ohrwurm.collection.records import Failure, Track
 from ohrwurm.collection.scan import Found
-from ohrwurm.collection.tags import Tags, read_tags
 
 
 @dataclass(frozen=True)

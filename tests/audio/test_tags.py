@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ohrwurm.collection.tags import Tags, read_tags
+from ohrwurm.audio.tags import Tags, read_tags
 
 TAGS = {
     "title": "Maple Leaf Rag", "artist": "Scott Joplin", "album": "Rags", "genre": "Ragtime", "date": "1899-09-18",
