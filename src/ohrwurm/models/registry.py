@@ -26,6 +26,7 @@ from ohrwurm.models.base import AudioEncoder, ModelCard, Pooling, Precision
 
 FAMILIES = (
     "baselines",
+    "clip_statistics",
     "ttmr",
     "version_encoder",
     "pitchnet",
