@@ -251,7 +251,7 @@ def test_nothing_is_overwritten(published: Path, tmp_path: Path) -> None:
         prepare(CLIPS, "other", tmp_path / "out", source=published)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "manifest.csv").write_text("path\na.wav\n")
-    with pytest.raises(DataError, match=r"manifest\.csv: is there already"):
+    with pytest.raises(DataError, match=r"manifest\.csv: is no part of a preparation"):
         prepare(CLIPS, "", tmp_path / "mine", source=published)
     with pytest.raises(DataError, match="Give another folder"):
         prepare(CLIPS, "", published, source=published)

@@ -1,4 +1,4 @@
-"""`ohrwurm data`: render scores to audio with exact truth, look into a manifest."""
+"""`ohrwurm data`: render scores to audio with exact truth, look into a manifest; benchmarks in a file of their own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from ohrwurm.cli import benchmarks
 from ohrwurm.cli.progress import progress_bar
 
 SOURCE = "A manifest (CSV, JSONL, Parquet), a data set as published (docs/data.md), or a folder of audio."
 
-data = typer.Typer(help="Training and test data: render scores, look into manifests.", no_args_is_help=True)
+data = typer.Typer(help="Training and test data: benchmarks, rendered scores, manifests.", no_args_is_help=True)
+benchmarks.register(data)
 
 
 def register(app: typer.Typer) -> None:
@@ -150,7 +152,13 @@ def statistics(
 
 @data.command()
 def describe(
-    manifest: Annotated[Path, typer.Argument(help=SOURCE)],
+    manifest: Annotated[str, typer.Argument(help=SOURCE + " Or the name of a benchmark.")],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="DIR", exists=True, file_okay=False, help="Where a benchmark is.  [$OHRWURM_DATA]"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Say what a data set holds: tracks, splits, works, words, missing files.
@@ -159,9 +167,10 @@ def describe(
     """
     from collections import Counter
 
+    from ohrwurm.data.benchmarks import find, is_name
     from ohrwurm.data.sources import manifest_of
 
-    found = manifest_of(manifest)
+    found = find(manifest).read(root) if is_name(manifest) else manifest_of(manifest)
     works = found.works()
     summary: dict[str, Any] = {
         "tracks": len(found),

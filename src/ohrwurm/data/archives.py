@@ -34,6 +34,13 @@ def data_root(root: str | Path | None = None) -> Path:
     return path
 
 
+def lying(root: Path, name: str) -> Path | None:
+    """The folder or archive of the data set `name` under `root`; None where there is neither."""
+    if (root / name).is_dir():
+        return root / name
+    return next((p for s in (".tar.xz", ".tar.gz", ".tar") if (p := root / f"{name}{s}").is_file()), None)
+
+
 def unpacked(root: Path, name: str) -> Path:
     """The folder of the data set `name` under `root`.
 
@@ -43,11 +50,11 @@ def unpacked(root: Path, name: str) -> Path:
     Raises:
         DataError: neither is there, or the archive is damaged.
     """
-    if (root / name).is_dir():
-        return root / name
-    archive = next((p for s in (".tar.xz", ".tar.gz", ".tar") if (p := root / f"{name}{s}").is_file()), None)
+    archive = lying(root, name)
     if archive is None:
         raise DataError(f"{root}: neither a folder {name} nor an archive {name}.tar.xz")
+    if archive.is_dir():
+        return archive
     status = archive.stat()
     target = cache_folder() / "unpacked" / f"{name}-{status.st_size}-{int(status.st_mtime)}"
     if target.is_dir():

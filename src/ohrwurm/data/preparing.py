@@ -28,12 +28,13 @@ from ohrwurm.checksums import sha256
 from ohrwurm.data.benchmarks.base import LABELS, MANIFEST, PREPARED, AudioForm, Benchmark
 from ohrwurm.data.conversion import Cut, convert, native_rate
 from ohrwurm.data.downloads import Arrived
-from ohrwurm.data.downloads import download as fetch_all
+from ohrwurm.data.downloads import download as download_files
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
 
 FORMAT = 1
 PLAN, JOURNAL, CHECKSUMS = "preparing.json", ".converted.jsonl", "checksums.sha256"
+PUBLISHED = "published"  # where what is fetched goes, unless a source is named
 Audio = AudioForm | Literal["published", "keep"]
 Progress = Callable[[int, int], None]
 
@@ -101,12 +102,11 @@ def prepare(
     out, name = Path(out), variant or benchmark.default
     benchmark = benchmark.narrowed(name)
     form = _form(benchmark, audio)
-    plan = json.dumps([FORMAT, benchmark.name, name, dataclasses.asdict(form) if form else "keep"])
-    _claim(out, plan, benchmark.name)
+    _claim(out, benchmark, form)
     arrived: list[Arrived] = []
     if download:
-        source = Path(source) if source is not None else out / "published"
-        arrived = fetch_all(benchmark, source, fetching)
+        arrived = fetch(benchmark, name, out, source=source, audio=audio, progress=fetching)
+        source = source or out / PUBLISHED
     place = _source(benchmark, source)
     if place.resolve() == out.resolve():
         raise DataError(
@@ -158,24 +158,53 @@ def prepare(
     return Prepared(out, manifest, converted, kept, tuple(failed), counts)
 
 
-def parse_form(text: str) -> Audio:
-    """`published`, `keep`, or a form as `wav`, `wav:22050`, `npy:16000`.
+def fetch(
+    benchmark: Benchmark,
+    variant: str,
+    out: str | Path,
+    *,
+    source: str | Path | None = None,
+    audio: Audio = "published",
+    progress: Progress | None = None,
+) -> list[Arrived]:
+    """The first step of `prepare` with `download`, for those who want to show it by itself.
+
+    Args:
+        benchmark, variant, out, source, audio: as `prepare` takes them.
+        progress: told (bytes, total bytes or 0).
+
+    Raises:
+        DataError, TransferError: as `prepare` does.
+    """
+    benchmark = benchmark.narrowed(variant)
+    _claim(Path(out), benchmark, _form(benchmark, audio))
+    return download_files(benchmark, source or Path(out) / PUBLISHED, progress)
+
+
+def parse_form(text: str, published: Sequence[AudioForm] = ()) -> Audio:
+    """`published`, `keep`, a form as `wav`, `wav:22050`, `npy:16000`, or the source of one of the `published` forms.
 
     Raises:
         DataError: none of these.
 
     >>> parse_form("npy:16000")
     AudioForm(sample_rate=16000, format='npy', mono=True, source='')
-    >>> parse_form("keep")
-    'keep'
+    >>> parse_form("ttmr", (AudioForm(None, "wav", source="jukemir"), AudioForm(16000, "npy", source="TTMR"))).format
+    'npy'
     """
     if text == "published":
         return "published"
     if text == "keep":
         return "keep"
+    by_source = next((form for form in published if form.source and form.source.lower() == text.lower()), None)
+    if by_source is not None:
+        return by_source
     found = re.fullmatch(r"(wav|npy|flac)(?::([1-9]\d{3,5}))?", text)
     if found is None:
-        raise DataError(f"audio {text!r}: published, keep, or one of wav, flac, npy with a rate in Hz, as wav:22050")
+        sources = "".join(f", {form.source}" for form in published if form.source)
+        raise DataError(
+            f"audio {text!r}: published, keep{sources}, or one of wav, flac, npy with a rate in Hz, as wav:22050"
+        )
     return AudioForm(int(found[2]) if found[2] else None, found[1])  # type: ignore[arg-type]
 
 
@@ -187,8 +216,9 @@ def _form(benchmark: Benchmark, audio: Audio) -> AudioForm | None:
     return benchmark.audio[0] if audio == "published" and benchmark.audio else None
 
 
-def _claim(out: Path, plan: str, name: str) -> None:
+def _claim(out: Path, benchmark: Benchmark, form: AudioForm | None) -> None:
     """Mark the folder with what is prepared in it, or check that it is the same."""
+    plan = json.dumps([FORMAT, benchmark.name, benchmark.default, dataclasses.asdict(form) if form else "keep"])
     out.mkdir(parents=True, exist_ok=True)
     file = out / PLAN
     if file.is_file():
@@ -197,7 +227,7 @@ def _claim(out: Path, plan: str, name: str) -> None:
         return
     taken = next((other for other in (MANIFEST, LABELS, "audio") if (out / other).exists()), None)
     if taken is not None:
-        raise DataError(f"{out / taken}: is there already, and not of a preparation. Give {name} a folder of its own.")
+        raise DataError(f"{out / taken}: is no part of a preparation. Give {benchmark.name} a folder of its own.")
     write_text(file, plan)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ohrwurm.atomic import write_text
 from ohrwurm.audio.files import load, probe, resample, stream
-from ohrwurm.data.sources import manifest_of
+from ohrwurm.data.sources import manifest_of, refuse_training
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
 from ohrwurm.folders import cache_folder
@@ -52,7 +52,8 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
     manifest, a data set as published, a folder of audio. Of one split or all.
 
     Raises:
-        DataError: no such source, a pack of another rate, or no recording that can be read.
+        DataError: no such source, one that no weights are ever trained on, a pack of another rate, or no recording
+            that can be read.
     """
     from ohrwurm.data.packs import Pack, is_pack
 
@@ -62,6 +63,7 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
         if found.sample_rate != sample_rate:
             raise DataError(f"{source}: packed at {found.sample_rate} Hz, {sample_rate} Hz is needed; pack it again")
     else:
+        refuse_training(source)
         found = Files(manifest_of(source), sample_rate, split)
     if not found.tracks:
         reason = f"none of {len(found.failed)} can be read, e.g. {': '.join(found.failed[0])}" if found.failed else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ohrwurm.audio.folder import walk
 from ohrwurm.data import benchmarks, class_folders
-from ohrwurm.data.benchmarks.base import LABELS, read_json
+from ohrwurm.data.benchmarks.base import LABELS, PREPARED, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -49,6 +49,23 @@ def labels_of(path: str | Path) -> list[str] | None:
         return None
     benchmark, layout = found
     return benchmark.labels(folder, _variant(benchmark, layout)) or None
+
+
+def refuse_training(path: str | Path) -> None:
+    """Stop where a folder holds a benchmark, as published or prepared, on which no weights are ever trained.
+
+    Raises:
+        DataError: it does.
+    """
+    folder = Path(path)
+    if (folder / PREPARED).is_file():
+        name = read_json(folder / PREPARED, dict).get("benchmark", "")
+        benchmark = benchmarks.find(name) if name in benchmarks.NAMES else None
+    else:
+        found = benchmarks.recognise(folder) if folder.is_dir() else None
+        benchmark = found[0] if found else None
+    if benchmark is not None and benchmark.evaluation_only:
+        raise DataError(f"{folder}: holds {benchmark.name}, which is for measuring only; train on something else")
 
 
 def _in_folder(folder: Path) -> Manifest:

@@ -153,7 +153,7 @@ def _subject(what: Benchmark | str | Path, root: str | Path | None, variant: str
     benchmark: Benchmark | None
     if isinstance(what, Benchmark):
         benchmark = what
-    elif str(what).partition("/")[0] in benchmarks.NAMES and not Path(what).exists():
+    elif benchmarks.is_name(what):
         benchmark = benchmarks.find(str(what))
     else:
         root, benchmark, variant = what, *_recognised(Path(what), variant)
