@@ -74,6 +74,13 @@ def test_plain_is_every_excerpt_without_a_split(tmp_path: Path) -> None:
     assert {t.split for t in found} == {""}
 
 
+def test_the_first_of_two_formats_is_taken(tmp_path: Path) -> None:
+    folder = tree(tmp_path)
+    write_audio(folder / "genres" / "blues" / "blues.00000.au")
+    (folder / "genres" / "blues" / "blues.00000.txt").write_text("notes")
+    assert Path(GTZAN.read(folder)[0].path).name == "blues.00000.wav"
+
+
 def test_no_excerpt_is_in_two_parts_of_the_built_in_split() -> None:
     names = [name for name, _ in filtered()]
     assert len(set(names)) == len(names) == 930

@@ -123,9 +123,7 @@ BENCHMARK = Benchmark(
     licence="CC-BY-NC-SA; evaluation only",
     layouts=(
         Layout("a table with means, and excerpts of 30 s", ("manifest.csv:file,genre,track_id",), read_half, READ),
-        Layout(
-            "every listener's answers, and a folder a genre, as published", ("data.csv:track id,genre",), read, READ
-        ),
+        Layout("every listener's answers, and a folder a genre, as published", ("data.csv:track id",), read, READ),
         ttmr.layout("emotify", variants=("ttmr",), single=True),
     ),
     variants={

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Task, Variant, first_there, rows
-from ohrwurm.data.benchmarks.forms import ttmr
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -145,7 +145,7 @@ BENCHMARK = Benchmark(
     licence="metadata CC BY 4.0; audio under the licence that each artist chose",
     layouts=(
         Layout("the tables and archives as published", ("fma_metadata/tracks.csv", "fma_metadata/genres.csv"), read),
-        Layout("the same, with the tables beside the audio", ("tracks.csv", "genres.csv"), read),
+        Layout("the same, with the tables beside the audio", ("tracks.csv:set,track,artist", "genres.csv"), read),
         ttmr.layout("fma", SMALL, ("small",), place=_place, without=EMPTY, single=True),
     ),
     variants={
@@ -173,7 +173,7 @@ BENCHMARK = Benchmark(
         "fma_medium.zip (22 GiB), fma_large.zip (93 GiB) and fma_full.zip (879 GiB) lie at the same address "
         f"({ADDRESS}); unpack them beside fma_metadata. github.com/mdeff/fma lists their SHA-1 sums."
     ),
-    audio=(ttmr.AUDIO,),
+    audio=(ttmr.AUDIO, CLMR_AUDIO),
     caveats="98565, 98567 and 98569 are shorter than two seconds. The genre is the artist's own choice.",
     evaluation_only=False,
 )

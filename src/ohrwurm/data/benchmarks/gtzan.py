@@ -16,8 +16,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, first_there
-from ohrwurm.data.benchmarks.forms import jukemir, ttmr
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, jukemir, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -72,7 +72,10 @@ def read(folder: Path, variant: str) -> Manifest:
         listed = [(_name(place), "") for place in range(1, EACH * len(GENRES) + 1)]
     else:
         listed = _listed(folder) or filtered()
-    return Manifest(_track(name, _audio(base, name), split) for name, split in listed)
+    there = _there(base)
+    return Manifest(
+        _track(name, there.get(name, base / _genre(name) / f"{name}{SUFFIXES[0]}"), split) for name, split in listed
+    )
 
 
 def read_jukemir(folder: Path, variant: str) -> Manifest:
@@ -140,8 +143,11 @@ def _genre(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _audio(base: Path, name: str) -> Path:
-    return first_there(base / _genre(name) / f"{name}{suffix}" for suffix in SUFFIXES)
+def _there(base: Path) -> dict[str, Path]:
+    """Name → file of the excerpts that are in the folders of the genres; of several formats the first of `SUFFIXES`."""
+    files = [file for genre in GENRES if (base / genre).is_dir() for file in (base / genre).iterdir()]
+    ranked = sorted((SUFFIXES.index(file.suffix), file) for file in files if file.suffix in SUFFIXES)
+    return {file.stem: file for _, file in reversed(ranked)}
 
 
 def _track(name: str, path: Path, split: str) -> Track:
@@ -191,7 +197,7 @@ BENCHMARK = Benchmark(
         "Copies of genres.tar.gz are in many laboratories and on Kaggle (as genres_original, where jazz.00054.wav is "
         "broken). Put the folders blues ... rock into genres/; the fault-filtered split is built in."
     ),
-    audio=(jukemir.AUDIO, ttmr.AUDIO),
+    audio=(jukemir.AUDIO, ttmr.AUDIO, CLMR_AUDIO),
     caveats="Some excerpts are mislabelled or distorted; one of 290 test excerpts is 0.34 points of accuracy.",
     evaluation_only=False,
 )

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Task, Variant, first_there, read_tsv, rows
-from ohrwurm.data.benchmarks.forms import jukemir, ttmr
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, jukemir, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -300,7 +300,7 @@ BENCHMARK = Benchmark(
         "github.com/jordipons/musicnn-training (data/index/mtt), Won's arrays in "
         "github.com/minzwon/sota-music-tagging-models (split/mtat). The folders 0 ... f lie beside the tables."
     ),
-    audio=(jukemir.AUDIO, ttmr.AUDIO),
+    audio=(jukemir.AUDIO, ttmr.AUDIO, CLMR_AUDIO),
     caveats="Players tag what they notice: a tag that is missing is no proof. Synonyms are labels of their own.",
     evaluation_only=False,
 )

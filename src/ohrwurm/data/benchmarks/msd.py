@@ -14,7 +14,7 @@ import ast
 from pathlib import Path
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, first_there, read_tsv
-from ohrwurm.data.benchmarks.forms import ttmr
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, ttmr
 from ohrwurm.data.benchmarks.magnatagatune import chosen
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -95,7 +95,7 @@ BENCHMARK = Benchmark(
         "The tables are in github.com/jordipons/musicnn-training (data/index/msd) and among those of the Million Song "
         "Dataset; the 7digital previews are not to be had any more, so that the audio comes from those who have it."
     ),
-    audio=(ttmr.AUDIO,),
+    audio=(ttmr.AUDIO, CLMR_AUDIO),
     caveats="Tags of a track are those that listeners wrote, not all that hold.",
     evaluation_only=False,
 )
