@@ -36,6 +36,7 @@ def test_audiocaption_has_a_track_for_each_caption(tmp_path: Path) -> None:
     assert [t.track_id for t in tracks[:4]] == ["train/1", "train/2", "train/3", "val/1"]
     assert tracks[3].split == "validation"
     assert tracks[3].caption == "Caption 1."
+    assert tracks[3].annotations == {"song": "1", "sample_rate": 16000}
     recordings = open_recordings(folder, 16000, "train")
     assert recordings.read(2, 798, 4).tolist() == [0.5, 0.5, 0.0, 0.0]
     write_json(folder / "dataset_val.json", [{"audio_id": 1, "caption": c, "audio_path": "1.npy"} for c in "ab"])
@@ -44,7 +45,12 @@ def test_audiocaption_has_a_track_for_each_caption(tmp_path: Path) -> None:
     write_json(folder / "dataset_val.json", [{"audio_id": 1, "audio_path": "1.npy"}])
     with pytest.raises(DataError, match=r"dataset_val\.json, item 1: no caption"):
         manifest_of(folder)
-    for content, message in (("[", "not readable as JSON"), ("{}", "not a list")):
+    for content, message in (
+        ("[", "not readable as JSON"),
+        ("{}", "not a list"),
+        ('["a"]', r"dataset_val\.json, item 1: not an object with audio_id"),
+        ('[{"audio_id": 1, "caption": "a", "audio_path": ""}]', "item 1: no audio_path"),
+    ):
         (folder / "dataset_val.json").write_text(content)
         with pytest.raises(DataError, match=message):
             manifest_of(folder)

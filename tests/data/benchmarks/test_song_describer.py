@@ -47,6 +47,10 @@ def test_checked_captions_are_a_variant(tmp_path: Path) -> None:
     ]
 
 
+def test_single_captions_stand_for_one_recording_each(tmp_path: Path) -> None:
+    assert [t.track_id for t in find("song_describer/single").read(tree(tmp_path))] == ["1004034", "7"]
+
+
 def test_a_damaged_table_is_told(tmp_path: Path) -> None:
     file = tree(tmp_path) / TABLE
     whole = file.read_text()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Variant, audio_track, read_json
+from ohrwurm.data.benchmarks.base import AudioForm, Benchmark, Layout, Variant, audio_track, read_json
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -23,7 +23,7 @@ def read(folder: Path, variant: str) -> Manifest:
     """One track a caption, in the order of the files; validation and test may be missing.
 
     Its id is that of the audio with the split before it (the published example has the same recordings in all
-    splits), and a number after it from an audio's second caption on.
+    splits), and a number after it from an audio's second caption on. Annotation `song`: the id of the audio.
 
     Raises:
         DataError: a file is damaged, or an item without caption or path.
@@ -35,14 +35,18 @@ def read(folder: Path, variant: str) -> Manifest:
         if name != "train" and not file.is_file():
             continue
         for number, item in enumerate(read_json(file, list), 1):
-            missing = [key for key in ("audio_id", "caption", "audio_path") if key not in dict(item or {})]
+            where = f"{file}, item {number}"
+            if not isinstance(item, dict):
+                raise DataError(f"{where}: not an object with audio_id, caption and audio_path")
+            missing = [key for key in ("audio_id", "caption", "audio_path") if item.get(key) in (None, "")]
             if missing:
-                raise DataError(f"{file}, item {number}: no {missing[0]}")
+                raise DataError(f"{where}: no {missing[0]}")
             key = f"{name}/{item['audio_id']}"
             seen[key] += 1
             track_id = key if seen[key] == 1 else f"{key}/{seen[key]}"
-            path, caption = folder / "audio" / item["audio_path"], str(item["caption"]).strip()
-            tracks.append(audio_track(track_id, path, SAMPLE_RATE, split=split, caption=caption))
+            path, caption = folder / "audio" / str(item["audio_path"]), str(item["caption"]).strip()
+            said = {"song": str(item["audio_id"])}
+            tracks.append(audio_track(track_id, path, SAMPLE_RATE, said, split=split, caption=caption))
     return Manifest(tracks)
 
 
@@ -53,6 +57,11 @@ BENCHMARK = Benchmark(
     licence="that of the recordings; MusCALL's own are a production library's and not public",
     layouts=(Layout("MusCALL's data/datasets/audiocaption", ("dataset_train.json", "audio"), read),),
     variants={"muscall": Variant("The splits of its three files.", ("retrieval",), {})},
+    advice=(
+        "Make it of captions of your own: the three lists, and the recordings as .npy at 16 kHz in audio/. MusCALL "
+        "does not resample; other formats in audio/ are read at their own rate."
+    ),
+    audio=(AudioForm(SAMPLE_RATE, "npy", source="MusCALL"),),
     caveats="The published example has the same recordings in all splits.",
     evaluation_only=False,
 )
