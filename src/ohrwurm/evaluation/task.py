@@ -205,6 +205,12 @@ class Job(Generic[O]):
         self, tracks: Sequence[Track] | None, windowing: Mapping[str, Any] | None
     ) -> tuple[list[Track], AudioEncoder]:
         chosen = self.tracks if tracks is None else list(tracks)
+        uncut = next((t for t in chosen if t.annotations.get("clip_duration", "") != ""), None)
+        if uncut is not None:  # its file holds more than the clip
+            raise DataError(
+                f"track {uncut.track_id!r} is a part of {uncut.path}; cut all such tracks into files of their own "
+                "first: ohrwurm data prepare"
+            )
         return chosen, self.model if windowing is None else windowed(self.model, windowing)
 
     @property

@@ -18,6 +18,8 @@ from ohrwurm.data.benchmarks import find, recognise
 from ohrwurm.data.benchmarks.giantsteps import ANNOTATIONS, KEY, KEYS, METADATA, MTG
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.protocols.targets import targets_of
+from ohrwurm.evaluation.task import Job, NoOptions, Recordings
+from ohrwurm.models.registry import load
 
 DATA = os.environ.get("OHRWURM_DATA")
 COLUMNS = ("ID", "ARTIST", "SONG TITLE", "MIX", "LABEL", "BP GENRE", "BP BPM", "BP KEY")
@@ -95,6 +97,13 @@ def test_clips_are_whole_and_as_many_as_the_file_holds(tmp_path: Path) -> None:
     second = next(t for t in tracks if t.track_id == "0005061-1")
     assert (second.annotations["clip_offset"], second.annotations["clip_duration"]) == (30.0, 30.0)
     assert second.annotations["key"] == "Eb minor"
+
+
+def test_clips_that_are_not_cut_are_not_measured_as_if_they_were(tmp_path: Path) -> None:
+    job = Job("jukemir", load("mel-statistics"), Recordings(find("giantsteps").read(tree(tmp_path)), "g"), NoOptions())
+    for ask in (job.vectors, job.windows, job.crops):
+        with pytest.raises(DataError, match=r"track '0005061-0' is a part of .*5061\.LOFI\.mp3; cut .* data prepare"):
+            ask()
 
 
 def test_probes_are_asked_for_keys_in_jukemirs_order(tmp_path: Path) -> None:
