@@ -94,8 +94,8 @@ def test_answers_of_all_listeners_are_averaged(tmp_path: Path) -> None:
         ("x,pop,0,0,0,0,0,0,0,0,0,3,1", "track x: no number of an excerpt"),
         ("1,pop,0,0,0,0,0,0,0,0,0,3,1", "track 1: is pop here and classical above"),
         ("3,polka,0,0,0,0,0,0,0,0,0,3,1", "3 has genre 'polka', not one of"),
-        ("3,pop,0,0,0,0,0,0,0,0,7,3,1", "track 3: '7' is no share"),
-        ("3,pop,0,0,0,0,0,0,0,0,,3,1", "track 3: '' is no share"),
+        ("3,pop,0,0,0,0,0,0,0,0,7,3,1", "track 3: '7' is no number from 0 to 1"),
+        ("3,pop,0,0,0,0,0,0,0,0,,3,1", "track 3: '' is no number"),
         ("3,pop,0", "line 7: not as many values as columns"),
     ],
 )
@@ -114,7 +114,7 @@ def test_damaged_answers_are_told(tmp_path: Path, row: str, message: str) -> Non
         ("file,genre\n1.opus,rock,pop\n", "line 2: not as many values"),
         ("file,genre\n1.opus,rock\n1.opus,pop\n", "line 3: 1.opus is named a second time"),
         ("", "no column file, genre"),
-        (TABLE.replace("0.625", "many"), r"manifest\.csv: 001\.opus: 'many' is no share of listeners"),
+        (TABLE.replace("0.625", "many"), r"manifest\.csv: 001\.opus: 'many' is no number from 0 to 1"),
     ],
 )
 def test_a_damaged_table_is_told_with_its_place(tmp_path: Path, table: str, message: str) -> None:

@@ -60,8 +60,8 @@ def test_what_was_not_judged_is_neither_heard_nor_absent(tmp_path: Path, arrays:
     [
         ("000046_3840,kazoo,1,3", "000046_3840: 'kazoo' is none of the 20 instruments"),
         ("000046_3840,voice,1,3", "'voice' is none of the 20 instruments, or judged twice"),
-        ("000046_3840,flute,2,3", "the relevance '2' is no number from 0 to 1"),
-        ("000046_3840,flute,nan,3", "the relevance 'nan'"),
+        ("000046_3840,flute,2,3", "'2' is no number from 0 to 1"),
+        ("000046_3840,flute,nan,3", "'nan' is no number"),
         ("000046_3840,flute", "line 6: not as many values as columns"),
     ],
 )
@@ -95,7 +95,7 @@ def test_arrays_are_read_without_running_code(tmp_path: Path) -> None:
     for changed, message in (
         ({"sample_key": arrays["sample_key"].astype(object)}, "not readable without running code"),
         ({"Y_true": arrays["Y_true"][:2]}, "do not have a row a key"),
-        ({"Y_true": arrays["Y_true"] + 1}, r"npz, 000046_3840: the relevance .* is no number from 0 to 1"),
+        ({"Y_true": arrays["Y_true"] + 1}, r"npz, 000046_3840: .* is no number from 0 to 1"),
     ):
         np.savez(folder / ARRAYS, **{**arrays, **changed})
         with pytest.raises(DataError, match=message):

@@ -392,3 +392,21 @@ def one_of(row: Mapping[str, str], column: str, allowed: tuple[str, ...], folder
             f"not one of {', '.join(allowed)}"
         )
     return row[column]
+
+
+def share(value: Any, where: str) -> float:
+    """A number from 0 to 1.
+
+    Raises:
+        DataError: anything else.
+
+    >>> share("0.25", "table.csv, line 2")
+    0.25
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise DataError(f"{where}: {value!r} is no number from 0 to 1")
+    return found

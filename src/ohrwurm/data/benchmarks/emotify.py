@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Task, Variant, first_there, one_of, rows
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Task, Variant, first_there, one_of, rows, share
 from ohrwurm.data.benchmarks.forms import ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -46,7 +46,7 @@ def read_half(folder: Path, variant: str) -> Manifest:
     for row in rows(folder, ("file", "genre", *(COLUMNS if emotions else ()))):
         genre = one_of(row, "genre", GENRES, folder)
         where = f"{folder / 'manifest.csv'}: {row['file']}"
-        felt = {name: _share(row[name], where) for name in COLUMNS if name in row}
+        felt = {name: share(row[name], where) for name in COLUMNS if name in row}
         listeners = int(row["n_raters"]) if row.get("n_raters", "").isdecimal() else None
         name = row["file"].rpartition(".")[0]
         tracks.append(_track(name, folder / row["file"], genre, felt, listeners, emotions))
@@ -70,7 +70,7 @@ def read(folder: Path, variant: str) -> Manifest:
         genre = one_of({**row, "genre": row["genre"].strip()}, "genre", GENRES, folder, table)
         if genres.setdefault(number, genre) != genre:
             raise DataError(f"{where}: is {genre} here and {genres[number]} above")
-        answers.setdefault(number, []).append(tuple(_share(row[name], where) for name in COLUMNS))
+        answers.setdefault(number, []).append(tuple(share(row[name], where) for name in COLUMNS))
     tracks = []
     for number in sorted(answers):
         if variant.startswith("half") and number % 2 == 0:
@@ -94,16 +94,6 @@ def _track(
     tag = EMOTIONS[max(range(len(COLUMNS)), key=lambda i: felt[COLUMNS[i]])] if emotions else genre
     said = {"genre": genre, **felt} | ({} if listeners is None else {"listeners": listeners})
     return Track(f"emotify/{name}", str(path), "test", (tag,), annotations=said)
-
-
-def _share(cell: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise DataError(f"{where}: {cell!r} is no share of listeners from 0 to 1")
-    return value
 
 
 def _audio(folder: Path, genre: str, number: int) -> Path:

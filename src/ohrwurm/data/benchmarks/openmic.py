@@ -19,11 +19,10 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, rows
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, rows, share
 from ohrwurm.data.benchmarks.forms import ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -91,7 +90,7 @@ def _from_table(folder: Path) -> dict[str, dict[str, float]]:
         where = f"{folder / LABELS}, {key}"
         if name not in INSTRUMENTS or name in found[key]:
             raise DataError(f"{where}: {name!r} is none of the 20 instruments, or judged twice")
-        found[key][name] = _relevance(row["relevance"], where)
+        found[key][name] = share(row["relevance"], where)
     return found
 
 
@@ -110,22 +109,12 @@ def _from_arrays(file: Path) -> dict[str, dict[str, float]]:
         raise DataError(f"{file}: Y_true and Y_mask do not have a row a key and {len(INSTRUMENTS)} columns")
     return {
         str(key): {
-            name: _relevance(value, f"{file}, {key}")
+            name: share(value, f"{file}, {key}")
             for name, value, known in zip(INSTRUMENTS, values, judged, strict=True)
             if known
         }
         for key, values, judged in zip(keys, truth, mask.astype(bool), strict=True)
     }
-
-
-def _relevance(value: Any, where: str) -> float:
-    try:
-        found = float(value)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1:
-        raise DataError(f"{where}: the relevance {value!r} is no number from 0 to 1")
-    return found
 
 
 def _layout(base: str, labels: str) -> Layout:
