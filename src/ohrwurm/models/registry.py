@@ -21,7 +21,7 @@ import torch
 from ohrwurm.checksums import sha256
 from ohrwurm.errors import ModelError
 from ohrwurm.folders import cache_folder, run_folder
-from ohrwurm.models import devices
+from ohrwurm.models import devices, own
 from ohrwurm.models.base import AudioEncoder, ModelCard, Pooling, Precision
 
 FAMILIES = (
@@ -85,7 +85,12 @@ def names() -> list[str]:
 
 
 def card(name: str | Path) -> ModelCard:
-    """The card of a registered model, of a model folder or of a training run, without building it."""
+    """The card of a registered model, of a model folder or of a training run, without building it.
+
+    A class of one's own (`ohrwurm.models.own`) is built for it.
+    """
+    if own.named(name):
+        return load(name).card
     folder = _folder(name)
     if folder is not None:
         return _card_in(folder)
@@ -136,7 +141,10 @@ def _of_run(run: str | Path) -> Path | None:
 
 
 def located(name: str | Path) -> str:
-    """A model as `load` takes it whatever the working directory: model folders and runs by their absolute path."""
+    """A model as `load` takes it whatever the working directory: model folders and runs by their absolute path, a class
+    of one's own with the folder that it is found in."""
+    if own.named(name):
+        return own.located(str(name))
     named = (Path(name) / "config.json").is_file()
     folder = Path(name) if named else None if str(name) in names() else _of_run(name)
     return str(name) if folder is None else os.path.abspath(folder)
@@ -159,11 +167,15 @@ def build(card: ModelCard) -> AudioEncoder:
         model = make(**card.parameters)
     except TypeError as error:
         raise ModelError(f"{card.name}: the card's parameters do not fit {card.architecture!r}: {error}") from error
+    return _at_its_layer(model, card).eval()
+
+
+def _at_its_layer(model: AudioEncoder, card: ModelCard) -> AudioEncoder:
     if card.layer is not None:
         out = model.read_out(card.layer)
         card = dataclasses.replace(card, dim=out.dim, frame_rate=out.frame_rate)
     model.card = card
-    return model.eval()
+    return model
 
 
 def load(
@@ -181,7 +193,8 @@ def load(
     Args:
         name: a name of `ohrwurm.models.registry.names()`; a folder with `config.json` and `model.safetensors`, or such
             a folder on the Hugging Face hub, `hf:org/name` or `hf:org/name@revision` (fetched once); a training run by
-            its id (`ohrwurm runs list`) or folder.
+            its id (`ohrwurm runs list`) or folder; or a class of one's own, `package.module:Class`
+            (`ohrwurm.models.own`).
         weights: a `.safetensors` file, or a published `.pth` / `.pt` checkpoint, to fill the model with.
         precision: what the network computes in; "auto" is the fastest that this device has and whose agreement with
             fp32, as measured on the card, is at least `AGREEMENT`.
@@ -199,6 +212,11 @@ def load(
     >>> load("mel-statistics").card.good_for
     ('sound',)
     """
+    if own.named(name):
+        model = own.make(str(name), weights, changes)
+        _check(model.card)
+        own.check(_at_its_layer(model, model.card))
+        return _placed(model, precision, device)
     folder = _folder(name)
     found = _card_in(folder) if folder is not None else card(name)
     if changes.keys() - {f.name for f in dataclasses.fields(ModelCard)}:
