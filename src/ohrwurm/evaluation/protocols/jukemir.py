@@ -7,13 +7,17 @@ learning rates, dropout, decay, batch size and standardisation (`probe_grid`), e
 Source: Castellon, Donahue and Liang, "Codified audio language modeling learns useful representations for music
 information retrieval", 2021; TUNe's and CLMR's rows of its tables come from the same protocol.
 
-Two modes
----------
+Three modes
+-----------
 * ``exact``: one probe after the other, the published loop step by step.
 * ``fast``: all probes of a shape and batch size together (`probe_stack`), with the same batches, first weights and
-  dropout. In float32 the results are those of ``exact`` up to rounding. On a CPU or GPU with bfloat16 the hidden layers
-  use it, and those probes that come within `MARGIN` of the best are then trained again in float32, so that rounding
-  does not decide which one is selected.
+  dropout, and so with the results of ``exact`` up to rounding.
+* ``race`` (the default): as ``fast``, but the grid is trained best first, and probes that cannot be hoped to win are
+  passed over (`probe_race`). Those that are trained are trained to the end. It is said how many were passed over, and
+  what each might have reached.
+
+With ``precision="bf16"`` the products of hidden layers run in bfloat16, and those probes that come within `MARGIN` of
+the best are then trained again in float32, so that rounding does not decide which one is selected.
 
 As published, and put right
 ---------------------------
@@ -40,13 +44,13 @@ from numpy.typing import ArrayLike, NDArray
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key, tagging
 from ohrwurm.evaluation.protocols.probe_grid import ProbeConfig, grid, published_order
+from ohrwurm.evaluation.protocols.probe_race import Race
 from ohrwurm.evaluation.protocols.probe_runs import ProbeFolder
 from ohrwurm.evaluation.protocols.probe_scores import Part, ProbeTask, measure, scorer
 from ohrwurm.evaluation.protocols.probe_stack import Precision, stacks, train_stack
 from ohrwurm.evaluation.protocols.probe_training import ProbeRun, predict, train_probe
-from ohrwurm.models.precision import has_bf16
 
-Mode = Literal["fast", "exact"]
+Mode = Literal["race", "fast", "exact"]
 MARGIN = 0.01  # of the validation score, within which bfloat16 is not trusted to tell probes apart
 SPLITS = ("train", "validation", "test")
 
@@ -79,7 +83,8 @@ class SweepResult:
         task, mode: what was predicted, and how the probes were trained.
         selected: the probe with the highest validation score, the first in grid order of equals.
         validation, test: its metrics on both splits, under their published names.
-        scores: best validation score of every probe, in the order of `configs`.
+        scores: best validation score of every probe, in the order of `configs`; NaN for those passed over.
+        hopes: what they were thought to reach at most, where `scores` has NaN, and elsewhere the score.
         configs: all probes.
         counts: tracks of each split.
         gaps: tags without a curve in each split, which the means leave out.
@@ -91,6 +96,7 @@ class SweepResult:
     validation: dict[str, float]
     test: dict[str, float]
     scores: NDArray[np.float64]
+    hopes: NDArray[np.float64]
     configs: tuple[ProbeConfig, ...]
     counts: dict[str, int]
     gaps: dict[str, dict[str, list[str]]]
@@ -104,8 +110,8 @@ def sweep(
     *,
     ids: Sequence[str] | None = None,
     representation: str = "features",
-    mode: Mode = "fast",
-    precision: Precision | None = None,
+    mode: Mode = "race",
+    precision: Precision = "fp32",
     seed: int = 0,
     workers: int = 1,
     device: str = "cpu",
@@ -113,7 +119,7 @@ def sweep(
     configs: Sequence[ProbeConfig] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SweepResult:
-    """Train all probes on the training split, select one on the validation split, measure it on the test split.
+    """Train probes on the training split, select one on the validation split, measure it on the test split.
 
     Args:
         features: one vector a row, `(n, size)`.
@@ -124,13 +130,14 @@ def sweep(
             Without them rows stay as they are.
         representation: name of the features, part of the published names of the probes.
         mode: see the module.
-        precision: of the hidden layers' products in ``fast``; by default bf16 where the device computes in it.
+        precision: of the hidden layers' products; ``exact`` knows fp32 only.
         seed: of order, batches, first weights and dropout.
         workers: processes, each with one thread.
         device: where to train. With a GPU one worker is right: all probes of a stack go together.
-        folder: keeps each probe as soon as it is done; the same call goes on from there.
+        folder: keeps each probe as soon as it is done; the same call goes on from there. What a race has trained
+            serves ``fast`` too, and the other way round.
         configs: other probes than the 216.
-        progress: called with the number of probes done and their total.
+        progress: called with the number of probes trained or passed over and their total.
 
     Raises:
         DataError: features, labels and splits do not fit, a split is empty, or the folder holds other probes.
@@ -144,26 +151,37 @@ def sweep(
     if not configs or len({c.uid for c in configs}) < len(configs):
         raise DataError("a sweep needs at least one probe, and each only once")
     scorer(task, valid)  # says at once if nothing can be measured
-    if mode == "exact":
-        precision = "fp32"
-    elif precision is None:
-        precision = "bf16" if has_bf16(torch.device(device)) else "fp32"
-    kept = ProbeFolder(folder, task, train, valid, mode, precision)
+    if mode == "exact" and precision != "fp32":
+        raise DataError(f"exact probes are trained in fp32, not {precision}; choose the mode race or fast")
+    kept = ProbeFolder(folder, task, train, valid, "exact" if mode == "exact" else "stacked", precision)
     runs = {config.uid: run for config in configs if (run := kept.read(config)) is not None}
+    race = Race(configs, least=1 / len(valid))
     tell = progress or (lambda done, total: None)
     tell(len(runs), len(configs))
 
-    def collect(missing: Sequence[ProbeConfig], how: Precision) -> None:
-        for run in _train(task, train, valid, missing, mode, how, workers, device):
+    def scores() -> NDArray[np.float64]:
+        return np.array([runs[c.uid].score if c.uid in runs else np.nan for c in configs])
+
+    def missing() -> list[ProbeConfig]:
+        if mode != "race":
+            return [c for c in configs if c.uid not in runs]
+        return [configs[row] for row in race.choose(scores())]
+
+    def collect(chosen: Sequence[ProbeConfig], how: Precision) -> None:
+        for run in _train(task, train, valid, chosen, mode, how, workers, device):
             runs[run.config.uid] = run
             kept.write(run, how)
             tell(len(runs), len(configs))
 
-    collect([c for c in configs if c.uid not in runs], precision)
-    while near := _doubtful(configs, runs, kept):
-        collect(near, "fp32")
-    scores = np.array([runs[c.uid].score for c in configs])
-    selected = runs[configs[int(scores.argmax())].uid]
+    while True:
+        if chosen := missing():
+            collect(chosen, precision)
+        elif near := _doubtful(configs, runs, kept):
+            collect(near, "fp32")
+        else:
+            break
+    tell(len(configs), len(configs))
+    selected = runs[configs[int(np.nanargmax(scores()))].uid]
     outputs = {name: predict(selected, parts[name].x) for name in ("validation", "test")}
     return SweepResult(
         task=task.name,
@@ -171,7 +189,8 @@ def sweep(
         selected=selected,
         validation=measure(task, valid, valid, outputs["validation"], outputs["validation"]),
         test=measure(task, valid, test, outputs["validation"], outputs["test"]),
-        scores=scores,
+        scores=scores(),
+        hopes=race.hopes(scores()),
         configs=tuple(configs),
         counts={name: len(part) for name, part in parts.items()},
         gaps={n: tagging.gaps(p.y, task.labels) for n, p in parts.items()} if task.kind == "multilabel" else {},
@@ -180,8 +199,8 @@ def sweep(
 
 def _doubtful(configs: Sequence[ProbeConfig], runs: dict[str, ProbeRun], kept: ProbeFolder) -> list[ProbeConfig]:
     """Hidden probes trained in bfloat16 that are too near the best to be told from it."""
-    least = max(runs[c.uid].score for c in configs) - MARGIN
-    low = (c for c in configs if c.hidden_layer_sizes and kept.precision(c) == "bf16")
+    least = max(run.score for run in runs.values()) - MARGIN
+    low = (c for c in configs if c.uid in runs and c.hidden_layer_sizes and kept.precision(c) == "bf16")
     return [c for c in low if runs[c.uid].score >= least]
 
 
@@ -249,7 +268,7 @@ Job = tuple[ProbeTask, Part, Part, list[ProbeConfig], Mode, Precision, str]
 
 def _run(job: Job) -> Iterator[ProbeRun]:
     task, train, valid, configs, mode, precision, device = job
-    if mode == "fast":
+    if mode != "exact":
         yield from train_stack(task, train, valid, configs, device=device, precision=precision)
     else:
         for config in configs:
@@ -273,7 +292,7 @@ def _train(
 ) -> Iterator[ProbeRun]:
     """Probes as they are done, by `workers` processes."""
     units = [[c] for c in configs] if mode == "exact" else stacks(configs)
-    if mode == "fast" and workers > 1:  # smaller pieces, for more hands; each share of dropout stays together
+    if mode != "exact" and workers > 1:  # smaller pieces, for more hands; each share of dropout stays together
         shares = sorted({c.dropout_p for c in configs})
         units = [part for unit in units for p in shares if (part := [c for c in unit if c.dropout_p == p])]
     units.sort(key=lambda unit: (unit[0].hidden_layer_sizes, unit[0].batch_size), reverse=True)  # the longest first

@@ -47,7 +47,11 @@ NOT_COMPARABLE = (
 class Options(Asked):
     """Of the task."""
 
-    mode: Mode = option("fast", "All probes of a kind together, or one after the other, step by step as published.")
+    mode: Mode = option(
+        "race",
+        "race: all probes of a kind together, those that cannot be hoped to win passed over; fast: none passed over; "
+        "exact: one after the other, step by step as published.",
+    )
     frame: int = option(
         0,
         "Samples of a frame: consecutive frames, the last one dropped, as jukemir extracts them; 0: the model's.",
@@ -96,7 +100,7 @@ def run(job: Job[Options]) -> Outcome:
     return replace(
         outcome,
         protocol=_sentence(options, len(folds), len(results[0].configs), outcome.protocol),
-        counts={**outcome.counts, **_counts(results), "probes": sum(len(r.configs) for r in results)},
+        counts={**outcome.counts, **_counts(results), **_probes(results)},
         details={**outcome.details, **_details(results)},
         published={n: v for n, v in results[0].test.items() if n != "primary"} if len(folds) == 1 else {},
         published_as=PUBLISHED_AS if len(folds) == 1 else "",
@@ -155,13 +159,20 @@ def _counts(results: Sequence[SweepResult]) -> dict[str, int]:
     return {"training tracks": first["train"], "validation tracks": first["validation"]}
 
 
+def _probes(results: Sequence[SweepResult]) -> dict[str, int]:
+    passed = sum(int(np.isnan(r.scores).sum()) for r in results)
+    return {"probes": sum(len(r.configs) for r in results), "probes passed over": passed}
+
+
 def _details(results: Sequence[SweepResult]) -> dict[str, Any]:
     found: list[dict[str, Any]] = [
         {
             "selected": {**asdict(r.selected.config), "uid": r.selected.config.uid, "steps": r.selected.steps},
             "validation": r.validation,
             "test": r.test,
-            "validation score of each probe, in grid order": [round(float(s), 6) for s in r.scores],
+            "validation score of each probe, in grid order": [
+                None if np.isnan(score) else round(float(score), 6) for score in r.scores
+            ],
             "labels that could not be measured": r.gaps,
         }
         for r in results
