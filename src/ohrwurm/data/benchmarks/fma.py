@@ -18,8 +18,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Task, Variant, first_there, rows
-from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, ttmr
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, first_there, rows
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, LABELLED, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -136,7 +136,6 @@ def _place(name: str) -> str:
     return f"{padded[:3]}/{padded}"
 
 
-TASKS: tuple[Task, ...] = ("tagging", "zero-shot", "linear", "probing", "fine-tuning")
 ADDRESS = "https://os.unil.cloud.switch.ch/fma"
 BENCHMARK = Benchmark(
     name="fma",
@@ -151,19 +150,19 @@ BENCHMARK = Benchmark(
     variants={
         "small": Variant(
             "8 genres, 1,000 clips of 30 s each, without three that have no sound, as TTMR measures.",
-            ("probe", *TASKS),
+            ("probe", *LABELLED),
             {"train": 6397, "validation": 800, "test": 800},
             labels=ttmr.labels_in("fma_tags.json", SMALL),
         ),
         "medium": Variant(
             "16 root genres, 25,000 clips of 30 s, unbalanced.",
-            ("probe", *TASKS),
+            ("probe", *LABELLED),
             {"train": 19922, "validation": 2505, "test": 2573},
             labels=MEDIUM,
             caveats="99134, 108925 and 133297 have no sound in them.",
         ),
-        "large": Variant("161 genres, several a track; 106,574 clips of 30 s.", TASKS, {}, labels=genres),
-        "full": Variant("161 genres, several a track; 106,574 whole tracks.", TASKS, {}, labels=genres),
+        "large": Variant("161 genres, several a track; 106,574 clips of 30 s.", LABELLED, {}, labels=genres),
+        "full": Variant("161 genres, several a track; 106,574 whole tracks.", LABELLED, {}, labels=genres),
     },
     remotes=(
         Remote(f"{ADDRESS}/fma_metadata.zip", "fma_metadata.zip", unpack=True, about="the tables, 342 MiB"),

@@ -10,7 +10,7 @@ Transactions on Audio, Speech, and Language Processing, 2020.
 from __future__ import annotations
 
 from ohrwurm.data.benchmarks.base import Benchmark, Variant
-from ohrwurm.data.benchmarks.forms import ttmr
+from ohrwurm.data.benchmarks.forms import LABELLED, ttmr
 
 LABELS = (
     "low-range", "mid-range", "high-range", "husky/throaty", "thick", "thin", "warm", "lonely", "passion", "pretty",
@@ -28,7 +28,7 @@ BENCHMARK = Benchmark(
     variants={
         "ttmr": Variant(
             "TTMR's split and order of the 42 tags.",
-            ("tagging", "zero-shot", "linear", "probing", "fine-tuning"),
+            LABELLED,
             {},
             labels=LABELS,
         ),

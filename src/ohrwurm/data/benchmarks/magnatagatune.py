@@ -33,8 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Task, Variant, first_there, read_tsv, rows
-from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, jukemir, ttmr
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, first_there, read_tsv, rows
+from ohrwurm.data.benchmarks.forms import CLMR_AUDIO, LABELLED, jukemir, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -242,7 +242,6 @@ def _array(file: Path, dimensions: int) -> Any:
     return found
 
 
-TASKS: tuple[Task, ...] = ("tagging", "zero-shot", "linear", "probing", "fine-tuning")
 ARRAYS = ("train.npy", "valid.npy", "test.npy", "binary.npy")
 ADDRESS = "https://mirg.city.ac.uk/datasets/magnatagatune"
 BENCHMARK = Benchmark(
@@ -265,19 +264,19 @@ BENCHMARK = Benchmark(
     variants={
         "pons": Variant(
             "50 tags; the split of Pons et al. 2018, without the clips that have none of the tags.",
-            TASKS,
+            LABELLED,
             {"train": 15247, "validation": 1529, "test": 4332},
             labels=TAGS,
         ),
         "jukemir": Variant(
             "50 tags; the same split with the clips that have none of the tags, as jukemir probes.",
-            ("jukemir", *TASKS),
+            ("jukemir", *LABELLED),
             {"train": 18706, "validation": 1825, "test": 5329},
             labels=TAGS,
             caveats="4,752 of the clips have none of the tags; what is measured on pons is another number.",
         ),
-        "codified": Variant("TTMR's first split, in its order of the tags.", TASKS, {}, labels=CODIFIED),
-        "minz": Variant("The split of Won et al. 2020, which TTMR calls minz.", TASKS, {}, TAGS),
+        "codified": Variant("TTMR's first split, in its order of the tags.", LABELLED, {}, labels=CODIFIED),
+        "minz": Variant("The split of Won et al. 2020, which TTMR calls minz.", LABELLED, {}, TAGS),
         "muscall": Variant(
             "MusCALL's zero-shot test: the split of Won et al. 2020 without one file.", ("zero-shot",), {}, TAGS
         ),

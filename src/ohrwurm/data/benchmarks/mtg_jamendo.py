@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Task, Variant, first_there
-from ohrwurm.data.benchmarks.forms import ttmr
+from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, first_there
+from ohrwurm.data.benchmarks.forms import LABELLED, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -148,7 +148,6 @@ def _layouts() -> Iterator[Layout]:
             yield ttmr.layout("mtg", labels, (variant,), prefix, f"mtg_autotagging_{variant}_tags.json")
 
 
-TASKS: tuple[Task, ...] = ("tagging", "zero-shot", "linear", "probing", "fine-tuning")
 ADDRESS = "https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset/master/data"
 BENCHMARK = Benchmark(
     name="mtg_jamendo",
@@ -159,21 +158,21 @@ BENCHMARK = Benchmark(
     variants={
         "top50tags": Variant(
             "The 50 most frequent tags of all kinds.",
-            TASKS,
+            LABELLED,
             {"train": 32136, "validation": 10888, "test": 11356},
             labels=TOP50,
         ),
-        "genre": Variant("87 genres.", TASKS, {}, labels=GENRES),
+        "genre": Variant("87 genres.", LABELLED, {}, labels=GENRES),
         "instrument": Variant(
-            "40 instruments.", TASKS, {"train": 14395, "validation": 5466, "test": 5115}, labels=INSTRUMENTS
+            "40 instruments.", LABELLED, {"train": 14395, "validation": 5466, "test": 5115}, labels=INSTRUMENTS
         ),
         "moodtheme": Variant(
             "56 moods and themes, as in MediaEval 2019-2021.",
-            TASKS,
+            LABELLED,
             {"train": 9949, "validation": 3802, "test": 4231},
             labels=MOODS,
         ),
-        "all": Variant("All 183 tags.", TASKS, {}, labels=ttmr.labels_in("mtg_tags.json", LABELS["all"])),
+        "all": Variant("All 183 tags.", LABELLED, {}, labels=ttmr.labels_in("mtg_tags.json", LABELS["all"])),
     },
     remotes=tuple(
         Remote(f"{ADDRESS}/{name}", name, about="tags and split")

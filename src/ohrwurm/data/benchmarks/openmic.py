@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, rows, share
-from ohrwurm.data.benchmarks.forms import ttmr
+from ohrwurm.data.benchmarks.forms import LABELLED, ttmr
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -134,13 +134,13 @@ BENCHMARK = Benchmark(
     variants={
         "split01": Variant(
             "The published partition, which keeps artists apart.",
-            ("tagging", "zero-shot", "linear", "probing", "fine-tuning"),
+            LABELLED,
             {"train": 14915, "test": 5085},
             labels=INSTRUMENTS,
         ),
         "ttmr": Variant(
             "TTMR's split of it.",
-            ("tagging", "zero-shot", "linear", "probing", "fine-tuning"),
+            LABELLED,
             {},
             labels=ttmr.labels_in("openmic_tags.json", INSTRUMENTS),
             caveats="Nothing tells which instruments were judged; no figures on it are published.",

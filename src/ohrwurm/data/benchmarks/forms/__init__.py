@@ -1,7 +1,9 @@
-"""Layouts that one published system gives to many data sets, one file a system; and how others keep audio."""
+"""What many data sets have in common: the layouts that one published system gives them, one file a system; and below,
+how others keep audio, and what tracks with labels are the truth for."""
 
 from __future__ import annotations
 
-from ohrwurm.data.benchmarks.base import AudioForm
+from ohrwurm.data.benchmarks.base import AudioForm, Task
 
 CLMR_AUDIO = AudioForm(22050, "wav", source="CLMR, TUNe")
+LABELLED: tuple[Task, ...] = ("tagging", "zero-shot", "linear", "probing")
