@@ -213,3 +213,13 @@ def test_arrays_without_a_rate_cannot_be_used(tmp_path: Path) -> None:
     assert "unreadable" in found(validate(file))
     Manifest([Track("a", str(tmp_path / "a.npy"), annotations={"sample_rate": 8000})]).write(file)
     assert validate(file, decode=True).whole
+
+
+def test_sets_of_features_are_not_decoded(tmp_path: Path) -> None:
+    (tmp_path / "a.h5").write_bytes(b"features")
+    (tmp_path / "b.h5").write_bytes(b"")
+    tracks = [Track(name, str(tmp_path / f"{name}.h5"), "test", work_id="w") for name in "abc"]
+    Manifest(tracks).write(tmp_path / "mine.csv")
+    seen = validate(tmp_path / "mine.csv", decode=True)
+    assert [(f.what, f.items) for f in seen.findings] == [("empty", ("b",)), ("missing", ("c",))]
+    assert "3 of 3 queries are gone or have fewer versions to find" in seen.effects[0]

@@ -34,12 +34,15 @@ def list_benchmarks(
     as_json: JsonOption = False,
 ) -> None:
     """List the benchmarks: variants, tracks, tasks, and what is there. Example: ohrwurm data list --task tagging"""
-    from ohrwurm.data.benchmarks import find, listing
+    from ohrwurm.data.benchmarks import NAMES, find, listing
+    from ohrwurm.evaluation import tasks
 
-    found = listing.entries(task, root)
+    with reporting():
+        names = tasks.serving(tasks.find(task)) if task else list(NAMES)
     if markdown:
-        typer.echo(listing.markdown([entry["name"] for entry in found]), nl=False)
+        typer.echo(listing.markdown(names), nl=False)
         return
+    found = listing.entries(names, root)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return

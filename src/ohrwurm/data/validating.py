@@ -21,6 +21,7 @@ from ohrwurm.errors import AudioError, DataError
 
 Progress = Callable[[int, int], None]
 Weight = Literal["gap", "fault", "note"]
+FEATURES = (".h5", ".hdf5", ".pt", ".npz")  # profiles of songs whose audio is not published: never decoded
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,18 @@ def _recognised(path: Path, variant: str) -> tuple[Benchmark | None, str]:
 
 def _failures(tracks: Sequence[Track], decode: bool, workers: int, progress: Progress | None) -> dict[str, str]:
     """Path → the reason why it cannot be used."""
-    failures = {path: found for path, found in lengths_of(tracks).items() if isinstance(found, str)}
+    failures: dict[str, str] = {}
+    audio = []
+    for track in tracks:
+        file = Path(track.path)
+        if file.suffix not in FEATURES:
+            audio.append(track)
+        elif not file.is_file() or not file.stat().st_size:
+            failures[track.path] = "empty" if file.is_file() else "missing"
+    failures |= {path: found for path, found in lengths_of(audio).items() if isinstance(found, str)}
     if not decode:
         return failures
-    todo = list({t.path: t for t in tracks if t.path not in failures}.values())
+    todo = list({t.path: t for t in audio if t.path not in failures}.values())
 
     def one(decoder: Decoder, track: Track) -> str:
         try:

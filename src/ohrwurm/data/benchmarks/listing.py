@@ -12,14 +12,13 @@ from ohrwurm.data.benchmarks import NAMES, find
 from ohrwurm.data.benchmarks.base import AudioForm, Benchmark, Variant
 
 
-def entries(task: str = "", root: str | Path | None = None) -> list[dict[str, Any]]:
-    """What is known of every benchmark, or of those that hold the truth for `task`, as JSON can hold it.
+def entries(names: Sequence[str] = NAMES, root: str | Path | None = None) -> list[dict[str, Any]]:
+    """What is known of benchmarks, as JSON can hold it.
 
     Args:
         root: where to look whether a set is there; by default what OHRWURM_DATA names.
     """
-    found = (find(name) for name in NAMES)
-    return [_entry(benchmark, root) for benchmark in found if not task or task in benchmark.tasks]
+    return [_entry(find(name), root) for name in names]
 
 
 def _entry(benchmark: Benchmark, root: str | Path | None) -> dict[str, Any]:
