@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ohrwurm.models.base import AudioEncoder
 from ohrwurm.models.ttmr import TTMR, TTMRClassifier
+from ohrwurm.models.ttmr_fine_tuned import TTMRFineTuned
 
 TTMR_GOLDEN = golden("ttmr_muscall")
 TINY_BERT = {
@@ -102,6 +103,27 @@ def classification_numbers(model: AudioEncoder) -> list[tuple[np.ndarray, np.nda
     return [(z.numpy(), expected["z_audio"]), (torch.sigmoid(model.tag_logits(z)).numpy(), expected["prob"])]
 
 
+def fine_tuned_checkpoint() -> dict[str, Tensor]:
+    """The audio encoder of the original with the head of its fine-tuning, on 10 classes."""
+    encoder = checkpoint("ttmr_contrastive_bert_tiny")()
+    head = {
+        key: torch.from_numpy(TTMR_GOLDEN.make.fill_array(key, shape))
+        for key, (shape, _) in TTMR_GOLDEN.keys("finetune_head_only").items()
+    }
+    return {key: value for key, value in encoder.items() if key.startswith("audio_encoder.")} | head
+
+
+def fine_tuned_numbers(model: AudioEncoder) -> list[tuple[np.ndarray, np.ndarray]]:
+    assert isinstance(model, TTMRFineTuned)
+    waveform, expected = audio("ttmr_audio", 2)
+    golden_head = TTMR_GOLDEN["ttmr_probe"]
+    tokens = TTMR_GOLDEN.make.normal(int(golden_head["seeds"][3]), (9, 4, 256))
+    return [
+        (model(waveform).pooled.numpy(), expected["transformer"][:, 0]),
+        (model.logits(torch.from_numpy(tokens[:, 0])).numpy(), golden_head["ft_test"]),
+    ]
+
+
 SCALES = ("logit_scale", "head.logit_scale")  # what the triplet objective's checkpoints do not have
 CASES = {
     "ttmr-contrastive-bert-stochastic": Case(
@@ -119,5 +141,6 @@ CASES = {
         1e-5,
         {"parameters": {"objective": "triplet", "text": "glove", "text_dim": 300, "mix_type": "ft"}},
     ),
+    "ttmr-cls": Case(fine_tuned_checkpoint, fine_tuned_numbers, 2e-5, {"parameters": {"n_classes": 10}}),
     "ttmr-classification": Case(checkpoint("ttmr_classification"), classification_numbers, 2e-5),
 }

@@ -28,6 +28,7 @@ FAMILIES = (
     "baselines",
     "clip_statistics",
     "ttmr",
+    "ttmr_fine_tuned",
     "version_encoder",
     "pitchnet",
     "crema",

@@ -92,11 +92,16 @@ class TTMRAudio(AudioEncoder):
         """Waveform `(B, samples)` → mel in dB `(B, n_mels, samples // hop + 1)`; what training may cache."""
         return self.mel(waveform)
 
-    def encode_features(self, features: Tensor) -> Encoded:
-        """Mel in dB → `pooled (B, dim)` not normalised, `frames (B, tokens, attention_dim)` before the projection."""
+    def tokens(self, features: Tensor) -> Tensor:
+        """Mel in dB → `(B, 1 + tokens, attention_dim)`, the CLS state first."""
         if self.level == "peak":
             features = (features - features.amax(dim=(-2, -1), keepdim=True)).clamp(min=-80.0)
-        tokens = self.audio_encoder(features)
+        tokens: Tensor = self.audio_encoder(features)
+        return tokens
+
+    def encode_features(self, features: Tensor) -> Encoded:
+        """Mel in dB → `pooled (B, dim)` not normalised, `frames (B, tokens, attention_dim)` before the projection."""
+        tokens = self.tokens(features)
         return Encoded(pooled=self.audio_projector(tokens[:, 0]), frames=tokens[:, 1:])
 
     def forward(self, waveform: Tensor) -> Encoded:
@@ -333,7 +338,8 @@ PUBLISHED = (
 )
 
 
-def _published_card(name: str, folder: str, description: str, **fields: Any) -> ModelCard:
+def published_card(name: str, folder: str, description: str, **fields: Any) -> ModelCard:
+    """The card of a published checkpoint, by its folder in the archive."""
     return ModelCard(
         name=name,
         sample_rate=16000,
@@ -369,7 +375,7 @@ def _published_card(name: str, folder: str, description: str, **fields: Any) -> 
 
 
 register_card(
-    _published_card(
+    published_card(
         "ttmr-classification",
         "classification/exp/transformer_cnn_cf_mel/binary_tag",
         "Music tagging with the 1,054 tags of ECALS, and vectors for similar tracks: TTMR's classification form.",
@@ -379,7 +385,7 @@ register_card(
 )
 for _objective, _encoder, _text in PUBLISHED:
     register_card(
-        _published_card(
+        published_card(
             f"ttmr-{_objective}-{_encoder}-{_text}",
             f"{_objective}/exp/transformer_cnn_cf_mel/{_encoder}_{_text}",
             f"Text-to-music retrieval, {_objective} objective, {TEXTS[_encoder]} over {TEXTS[_text]}.",
