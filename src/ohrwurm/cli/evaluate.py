@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ohrwurm.evaluation.task import Task
 
 EPILOG = "Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted."
+LISTED = 20  # finds of a kind that are printed
 
 
 class Tasks(TyperGroup):
@@ -218,10 +219,13 @@ def _run(
             write_text(out, found.to_json())
         if as_json:
             typer.echo(found.to_json(), nl=False)
-            return
-        show(found)
-        if out is not None:
-            typer.echo(f"Report: {out}")
+        else:
+            show(found)
+            if out is not None:
+                typer.echo(f"Report: {out}")
+    code = task.exit_code(found.outcome)
+    if code:
+        raise typer.Exit(code)
 
 
 def show(report: Report) -> None:
@@ -249,6 +253,13 @@ def show(report: Report) -> None:
         console.print(f"{ranked['rank']:6g}  {escape(ranked['description'])}")
     for label, share in outcome.details.get("recall", {}).items():
         console.print(f"{share:6.3f}  {escape(label)}")
+    for kind, pairs in outcome.details.get("found", {}).items():  # of the leak audit
+        for pair in pairs[:LISTED]:
+            what = " ".join(f"{name} {value if not isinstance(value, tuple) else ', '.join(value[:5])}"
+                            for name, value in pair.items())  # fmt: skip
+            console.print(f"{escape(kind)}: {escape(what)}", soft_wrap=True)
+        if len(pairs) > LISTED:
+            console.print(f"{escape(kind)}: {len(pairs) - LISTED} more in the report (--out FILE)")
     console.print(", ".join(f"{n} {what}" for what, n in outcome.counts.items()))
     weights = f"weights {report.weights[:12]}" if report.weights else "no weights"
     software = ", ".join(f"{name} {version}" for name, version in report.software.items())

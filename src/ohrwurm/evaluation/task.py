@@ -91,6 +91,7 @@ class Task(Generic[O]):
             does it for this task.
         truth: which benchmarks it can take: those with the truth for one of these tasks; empty: for itself; None: all.
         source: makes the recordings from the options, for a task that does not take --benchmark or --manifest.
+        exit_code: of the command line, by what was found; 0 unless the task says otherwise.
         details: more for the help: what is measured and how, with the paper.
     """
 
@@ -105,6 +106,7 @@ class Task(Generic[O]):
     protocols: tuple[Protocol, ...] = ("corrected",)
     truth: tuple[str, ...] | None = ()
     source: Callable[[O], Recordings] | None = None
+    exit_code: Callable[[Outcome], int] = lambda outcome: 0
     details: str = ""
 
 

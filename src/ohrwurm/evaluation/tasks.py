@@ -37,6 +37,7 @@ MODULES = {
     "linear": "ohrwurm.evaluation.protocols.linear",
     "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
     "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",
+    "audit": "ohrwurm.evaluation.audit",
 }
 
 
