@@ -35,10 +35,13 @@ def list_benchmarks(
 ) -> None:
     """List the benchmarks: variants, tracks, tasks, and what is there. Example: ohrwurm data list --task tagging"""
     from ohrwurm.data.benchmarks import NAMES, find, listing
-    from ohrwurm.evaluation import tasks
 
-    with reporting():
-        names = tasks.serving(tasks.find(task)) if task else list(NAMES)
+    names = list(NAMES)
+    if task:
+        from ohrwurm.evaluation import tasks
+
+        with reporting():
+            names = tasks.serving(tasks.find(task))
     if markdown:
         typer.echo(listing.markdown(names), nl=False)
         return
