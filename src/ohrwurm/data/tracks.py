@@ -60,11 +60,11 @@ class Manifest:
 
     def __init__(self, tracks: Iterable[Track] = ()) -> None:
         self.tracks = list(tracks)
-        seen: set[str] = set()
+        seen: dict[str, Track] = {}
         for track in self.tracks:
-            if track.track_id in seen:
-                raise DataError(f"track_id {track.track_id!r} occurs twice; make the ids unique")
-            seen.add(track.track_id)
+            first = seen.setdefault(track.track_id, track)
+            if first is not track:
+                raise DataError(f"track_id {track.track_id!r} occurs twice{_splits(first, track)}; make the ids unique")
 
     def __iter__(self) -> Iterator[Track]:
         return iter(self.tracks)
@@ -108,15 +108,16 @@ class Manifest:
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such manifest; it is a .csv, .jsonl or .parquet file with a column 'path'")
-        seen: dict[str, int] = {}
+        seen: dict[str, tuple[int, Track]] = {}
         tracks = []
         try:
             for number, row in _format(path)[0](path):
                 track = _track(row, f"{path}, row {number}", path.parent)
                 if track.track_id in seen:
-                    first = seen[track.track_id]
-                    raise DataError(f"{path}, row {number}: track_id {track.track_id!r} stands in row {first} already")
-                seen[track.track_id] = number
+                    before, first = seen[track.track_id]
+                    what = f"track_id {track.track_id!r} stands in row {before} already{_splits(first, track)}"
+                    raise DataError(f"{path}, row {number}: {what}")
+                seen[track.track_id] = number, track
                 tracks.append(track)
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
@@ -134,6 +135,13 @@ class Manifest:
         rows = [_row(track, path.parent, extra) for track in self.tracks]
         with replacing(path) as temporary:
             writer(temporary, rows, [*COLUMNS, *extra])
+
+
+def _splits(one: Track, other: Track) -> str:
+    """Where a recording that is named twice is in two splits: which."""
+    if one.split == other.split:
+        return ""
+    return f" (once in {one.split or 'no split'}, once in {other.split or 'no split'}: what is tested was trained on)"
 
 
 def _format(path: Path) -> tuple[Callable[..., Any], Callable[..., None]]:

@@ -76,10 +76,11 @@ def shared(tracks: Iterable[Track], contents: Mapping[str, str]) -> Iterator[str
     >>> next(shared(both, {}))
     '1 recording stands in train and in test (a = b): figures on test flatter. Take it out of one of them'
     """
+    tracks = [t for t in tracks if t.split]
+    at = {t.path: contents[t.track_id] for t in tracks if t.track_id in contents}  # also where an id was not read
     same: dict[str, list[Track]] = defaultdict(list)
     for track in tracks:
-        if track.split:
-            same[contents.get(track.track_id) or f"path {track.path}"].append(track)
+        same[at.get(track.path, track.path)].append(track)
     pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for group in same.values():
         first = {t.split: t.track_id for t in reversed(group)}

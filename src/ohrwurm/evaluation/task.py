@@ -220,6 +220,8 @@ class Job(Generic[O]):
         return {"cache": self.cache, "workers": self.workers, "progress": self.progress}
 
     def _noted(self, tracks: Sequence[Track], found: Found) -> Found:
+        """`found`, after its failures and the contents of its files went into the report."""
+        self.asked |= {t.track_id for t in tracks}
         self.failures |= {f.path: f.reason + (f" ({f.detail})" if f.detail else "") for f in found.failures}
         self.contents |= {tracks[row].track_id: c for row, c in zip(found.rows, found.contents, strict=True)}
         return found
