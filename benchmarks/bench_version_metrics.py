@@ -93,7 +93,7 @@ def _embeddings(songs: int, dim: int, full_rank: bool) -> np.ndarray:
     inner = dim if full_rank else min(dim, 256)
     shared = rng.standard_normal((works.max() + 1, inner), dtype=np.float32)
     made = np.empty((songs, dim), np.float32)
-    weight = rng.uniform(-1, 1, size=(inner, dim)).astype(np.float32) / np.sqrt(np.float32(inner))
+    weight = rng.standard_normal((inner, 0 if inner == dim else dim), dtype=np.float32)
     for start in range(0, songs, BLOCK):
         rows = slice(start, start + BLOCK)
         hidden = 0.6 * shared[works[rows]] + rng.standard_normal((len(works[rows]), inner), dtype=np.float32)

@@ -79,6 +79,23 @@ def test_products_off_by_their_rounding_decide_nothing() -> None:
     same(versions.per_query(Compared(x), works), versions.per_query(exact, works))
 
 
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_products_off_by_more_than_expected_are_noticed(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal(40)
+    x = (base + 1e-4 * rng.standard_normal((60, 40))).astype(np.float32)
+    works = np.arange(60) // 3
+    trusts = []
+    real = streaming._Counts.run
+    monkeypatch.setattr(streaming._Counts, "run", lambda self: (trusts.append(self.trust), real(self))[1])
+    monkeypatch.setattr(compared, "ROUNDING32", 1e-14)
+    same(versions.per_query(Compared(x, comparison), works), versions.per_query(all_pairs(x, comparison), works))
+    assert trusts[0] == 1.0
+    assert len(trusts) > 1
+
+
 def test_constant_vectors_are_all_tied() -> None:
     works = np.arange(50) // 2
     for x in (np.ones((50, 4), np.float32), np.zeros((50, 4), np.float32)):
@@ -147,7 +164,8 @@ def test_large_vectors_of_few_degrees_of_freedom_are_compared_in_those(compariso
     assert 0 < factors.slack < 1e-9 * scale
     assert np.abs(factors.value(i, j) - factors.exact(i, j)).max() <= factors.slack
     products = (factors.left(i) * factors.right(j)).sum(1)
-    assert (np.abs(products - factors.exact(i, j)) <= factors.error[i]).all()
+    exact = factors.exact(i, j)
+    assert (np.abs(products - exact) <= factors.error(i, exact)).all()
     same(versions.per_query(Compared(x, comparison), works), versions.per_query(all_pairs(x, comparison), works))
 
 

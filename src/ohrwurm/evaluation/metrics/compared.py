@@ -86,7 +86,6 @@ class Factors:
     """Similarities of vectors `(n, dim)` at three prices; see the module.
 
     Attributes:
-        error: `(n,)`, by how much a product of float32 with this vector may be off.
         slack: by how much `value` may be off.
         dim: number of coordinates that the products are made of.
     """
@@ -96,7 +95,8 @@ class Factors:
         n, self.dim = vectors.shape
         self._mean = np.zeros(self.dim)
         if comparison == "euclidean" and n:
-            self._mean = sum((x.sum(0) for _, x in self._blocks()), np.zeros(self.dim)) / n
+            mean = sum((x.sum(0) for _, x in self._blocks()), np.zeros(self.dim)) / n
+            self._mean = mean.astype(np.float32).astype(np.float64)  # any mean will do; this one float32 has too
         self._kept: Doubles | None = None
         self.slack = 0.0
         squared = np.empty(n)
@@ -109,21 +109,42 @@ class Factors:
         self._reduced = self._reduce(squared)
         if self._kept is None and vectors.size <= KEPT:
             self._kept = np.concatenate([x for _, x in self._blocks()]) if n else np.zeros((0, self.dim))
-        length = np.sqrt(squared)
-        self._length = length
-        scale = np.ones(n) if comparison != "euclidean" else (length + length.max(initial=0.0)) ** 2 / 2
-        self.error = 2 * ROUNDING32 * np.sqrt(self.dim) * scale + self.slack
-        self._left, self._right = None, None
+        self._length = np.sqrt(squared)
+        self._left = self._right = None
         if self._kept is not None:
-            self._left, self._right = self._factors(np.arange(n), self._kept)
+            self._left = self._factor(np.arange(n), self._kept, first=True)
+            self._right = self._left if comparison != "euclidean" else self._factor(np.arange(n), self._kept)
+
+    @property
+    def kept(self) -> bool:
+        """Whether `left` and `right` are at hand, and not made from the vectors each time."""
+        return self._left is not None
 
     def left(self, rows: Indices) -> NDArray[np.float32]:
-        """Of vectors by number; `left(i) @ right(j).T` are their similarities within `error[i]`."""
-        return self._left[rows] if self._left is not None else self._factors(rows, self._centred(rows))[0]
+        """Of vectors by number; `left(i) @ right(j).T` are their similarities, off by `error` at most."""
+        return self._left[rows] if self._left is not None else self._factor(rows, self.vectors[rows], first=True)
 
     def right(self, rows: Indices) -> NDArray[np.float32]:
         """The other factor; see `left`."""
-        return self._right[rows] if self._right is not None else self._factors(rows, self._centred(rows))[1]
+        return self._right[rows] if self._right is not None else self._factor(rows, self.vectors[rows])
+
+    def error(self, rows: Indices, similarity: Doubles) -> Doubles:
+        """By how much products may be off that should come out as `similarity`, with vectors `rows`.
+
+        Rounding adds up along a sum of d products like sqrt(d) steps of the size of the sums on the way. Those of two
+        vectors grow to their product x·y, around which they wander by |x| |y| / sqrt(d); the bound is several times
+        that. (A bound that no order of the terms could break would be d / 2 steps of the size of |x| |y|, and say
+        nothing.) `streaming` finds it kept by all pairs of versions, of which it knows the exact similarities.
+        """
+        lengths = self._length[rows]
+        if self.comparison != "euclidean":
+            product, scale = np.abs(similarity), np.ones(len(rows))
+        else:
+            longest = self._length.max()
+            nearest, farthest = (similarity + (lengths**2 + other**2) / 2 for other in (longest, 0.0))
+            product = np.minimum(np.maximum(np.abs(nearest), np.abs(farthest)), lengths * longest)
+            scale = (lengths + longest) ** 2 / 2
+        return 2 * ROUNDING32 * (np.sqrt(self.dim) * product + 8 * scale) + self.slack
 
     def value(self, i: Indices, j: Indices) -> Doubles:
         """Similarities of pairs within `slack`, in float64."""
@@ -165,13 +186,21 @@ class Factors:
             return x - x.mean(1, keepdims=True)
         return x - self._mean if self.comparison == "euclidean" else x
 
-    def _factors(self, rows: Indices, x: Doubles) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.comparison != "euclidean":
-            length = self._length[rows, None]
-            both = (x / np.where(length > 0, length, 1.0)).astype(np.float32)
-            return both, both
-        half, one = np.square(self._length[rows, None]) / -2, np.ones((len(x), 1))
-        return np.hstack([x, half, one]).astype(np.float32), np.hstack([x, one, half]).astype(np.float32)
+    def _factor(self, rows: Indices, x: NDArray[np.floating], first: bool = False) -> NDArray[np.float32]:
+        """Of vectors as they are, or of their coordinates, which are centred already."""
+        length, kept = self._length[rows, None], self._kept is not None
+        if self.comparison == "euclidean":
+            made = np.empty((len(x), x.shape[1] + 2), np.float32)
+            if kept:
+                made[:, :-2] = x
+            else:
+                np.subtract(x, self._mean.astype(np.float32), out=made[:, :-2], dtype=np.float32)
+            half, one = (-2, -1) if first else (-1, -2)
+            made[:, half], made[:, one] = np.square(length[:, 0]) / -2, 1.0
+            return made
+        if self.comparison == "pearson" and not kept:
+            x = x - x.mean(1, keepdims=True, dtype=np.float64)
+        return (x / np.where(length > 0, length, 1.0).astype(x.dtype)).astype(np.float32, copy=False)
 
     def _reduce(self, squared: Doubles) -> bool:
         """Keep a few coordinates of each vector in place of all, if they say as much."""

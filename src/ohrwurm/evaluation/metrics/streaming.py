@@ -12,7 +12,7 @@ size, order and number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from ohrwurm.evaluation.metrics.compared import Compared, Doubles, Factors, Indices
 from ohrwurm.evaluation.metrics.ranking import Groups, Standing, by_value, fill, unknown
 
-BLOCK = 1024  # vectors of a block on either side
+BLOCK, LARGE_BLOCK = 1024, 2048  # vectors of a block on either side; more where making them ready takes long
 LINES = 128  # of a block counted at a time: its comparisons fit a byte, and the cache
+FEW = 4  # columns picked out cost about this many times as much as columns side by side
 PASSES = 48  # most versions of a query that are compared one by one; for more, sorting is faster
+WIDER = 16.0  # times as much products are held to be off if they are found to be
 AGAIN = 200_000  # pairs that are looked at again at a time
 
 
@@ -68,7 +70,7 @@ def own_of(similarity: Compared | ByRow) -> Indices:
 
 
 def standing_of_vectors(
-    compared: Compared, works: Indices, searched: Indices, ks: Sequence[int], block: int = BLOCK
+    compared: Compared, works: Indices, searched: Indices, ks: Sequence[int], block: int | None = None
 ) -> Standing:
     """`ranking.standing` of vectors, whose similarities are never all there at once.
 
@@ -86,8 +88,10 @@ def standing_of_vectors(
         return made
     value = _settled(factors, plan, query, item)
     chosen, inside, group_query, group_value = by_value(query, value)
-    counts = _Counts(factors, plan, group_query, item[chosen], group_value, block)
-    counts.run()
+    size = block or (BLOCK if factors.kept else LARGE_BLOCK)
+    counts = _Counts(factors, plan, value, group_query, item[chosen], group_value, size)
+    while not counts.run():
+        counts = replace(counts, trust=counts.trust / WIDER)
     before = np.cumsum(inside) - inside
     before -= before[np.searchsorted(group_query, group_query)]
     groups = Groups(group_query, counts.above + before, counts.equal + inside, inside)
@@ -171,37 +175,52 @@ def _settled(factors: Factors, plan: _Plan, query: Indices, item: Indices) -> Do
 class _Counts:
     """Of each group of versions (one query, one similarity), how many strangers are nearer, and how many as near.
 
-    Groups are `(groups,)`, those of a query from the nearest on: its `query`, one of its versions `item`, and `value`.
+    Groups are `(groups,)`, those of a query from the nearest on: its `query`, one of its versions `item`, and `value`;
+    `pairs` are the similarities of all of `plan.pairs()`. Products are held to be off by no more than `Factors.error`
+    divided by `trust`.
     """
 
     factors: Factors
     plan: _Plan
+    pairs: Doubles
     query: Indices
     item: Indices
     value: NDArray[np.floating]
     block: int
+    trust: float = 1.0
     above: Indices = field(init=False)
     equal: Indices = field(init=False)
 
     def __post_init__(self) -> None:
         self.above, self.equal = np.zeros_like(self.query), np.zeros_like(self.query)
         self.edges = np.searchsorted(self.query, np.arange(len(self.plan.asking) + 1))
-        error = self.factors.error[self.plan.asking[self.query]] + 2.0**-23 * np.abs(self.value)
+        value = np.asarray(self.value, np.float64)
+        error = self._error(self.query, value)
         self.low, self.high = ((self.value + sign * error).astype(np.float32) for sign in (-1, 1))
         self._again: list[tuple[Indices, Indices]] = []  # (group, item) too near to tell
         self._waiting = 0
+        self._worst = 0.0  # of products that can be compared, in units of the error
+        plan = self.plan
+        count = plan.ends - plan.begins - ((plan.own >= plan.begins) & (plan.own < plan.ends))
+        self._first_pair = np.cumsum(count) - count
 
-    def run(self) -> None:
-        """Count."""
+    def _error(self, query: Indices, value: Doubles) -> Doubles:
+        return self.factors.error(self.plan.asking[query], value) / self.trust + 2.0**-23 * np.abs(value)
+
+    def run(self) -> bool:
+        """Count; False, and nothing counted, if products are off by more than expected."""
         plan, asking = self.plan, int(self.query[-1]) + 1  # the queries after that have no versions
         for first in range(0, asking, self.block):
             left = self.factors.left(plan.asking[first : first + self.block])
             for start in range(first if plan.mirrored else 0, len(plan.searched), self.block):
                 products = self.factors.right(plan.searched[start : start + self.block]) @ left.T
                 if plan.mirrored and start > first and start < asking:
-                    self._count(np.ascontiguousarray(_turned(products)), start, first, asking)
+                    self._count(_turned(products), start, first, asking)
                 self._count(products, first, start, asking)
+                if self._worst > 0.5:
+                    return False
         self._look_again()
+        return True
 
     def _count(self, products: NDArray[np.float32], first: int, start: int, asking: int) -> None:
         """Count in similarities `(items from start on, queries from first on)`."""
@@ -210,7 +229,9 @@ class _Counts:
         begins, ends = plan.begins[first:stop] - start, plan.ends[first:stop] - start
         if ends.max() > 0 and begins.min() < len(products):  # versions are no strangers
             line = np.arange(len(products))[:, None]
-            products[(line >= begins) & (line < ends)] = -np.inf
+            item, query = np.nonzero((line >= begins) & (line < ends))
+            self._compare(products[item, query], query + first, item + start)
+            products[item, query] = -np.inf
         edges = self.edges[first : stop + 1]
         count = np.diff(edges)
         if count.max() > PASSES:
@@ -222,6 +243,17 @@ class _Counts:
             columns.append(np.where(count[:wide] > n, edges[:wide] + n, -1))
         self._by_comparing(products, columns, start)
 
+    def _compare(self, products: NDArray[np.float32], query: Indices, item: Indices) -> None:
+        """Products of queries and their versions with what they should be."""
+        plan = self.plan
+        other = item != plan.own[query]
+        products, query, item = products[other], query[other], item[other]
+        own = plan.own[query]
+        behind = (own >= plan.begins[query]) & (own < item)  # the query itself is no pair
+        known = self.pairs[self._first_pair[query] + item - plan.begins[query] - behind]
+        off = np.abs(products - known) / (self._error(query, known) + 1e-300)  # which is 0 where all vectors are equal
+        self._worst = max(self._worst, float(off.max(initial=0.0)))
+
     def _by_comparing(self, products: NDArray[np.float32], columns: list[Indices], start: int) -> None:
         """Groups one a query, -1 for none; all of them on some lines before the next lines are fetched."""
         wide = products.shape[1]
@@ -230,19 +262,25 @@ class _Counts:
         nearer = [np.zeros(len(group), np.int64) for group in columns]
         mask = np.empty((LINES, wide), bool)
         for line in range(0, len(products), LINES):
+            lines = products[line : line + LINES]
+            nearest = lines.max(axis=0)
             for n, group in enumerate(columns):
-                some = products[line : line + LINES, : len(group)]
-                over = mask[: len(some), : len(group)]
-                np.greater(some, high[n], out=over)
+                # Most versions of a good model are nearer than all of these lines: only the others are looked at.
+                query = np.flatnonzero(nearest[: len(group)] >= low[n])
+                few = len(query) < len(group) // FEW
+                some = lines[:, query] if few else lines[:, : len(group)]
+                here = query if few else slice(None)
+                below, beyond, over = low[n][here], high[n][here], mask[: len(some), : some.shape[1]]
+                np.greater(some, beyond, out=over)
                 sure = np.add.reduce(over.view(np.uint8), axis=0, dtype=np.uint8)
-                np.greater_equal(some, low[n], out=over)
+                np.greater_equal(some, below, out=over)
                 maybe = np.add.reduce(over.view(np.uint8), axis=0, dtype=np.uint8)
-                nearer[n] += sure
+                nearer[n][here] += sure
                 unsure = np.flatnonzero(sure != maybe)
                 if len(unsure):
                     column = some[:, unsure]
-                    item, at = np.nonzero((column >= low[n][unsure]) & (column <= high[n][unsure]))
-                    self._later(group[unsure[at]], item + start + line)
+                    item, at = np.nonzero((column >= below[unsure]) & (column <= beyond[unsure]))
+                    self._later(group[here][unsure[at]], item + start + line)
         for group, count in zip(columns, nearer, strict=True):
             self.above[group[group >= 0]] += count[group >= 0]
 
