@@ -37,7 +37,12 @@ class Song:
 
     @property
     def split(self) -> str:
-        return {"1": "train", "2": "valid"}.get(self.track_id, "other")
+        return {"1": "split01_train", "2": "valid"}.get(self.track_id, "other")
+
+    @property
+    def key(self) -> str:
+        metadata: Any = float("nan")  # a track of which the set's table says nothing
+        return str(metadata["key"])
 
     @property
     def tempo(self) -> float:

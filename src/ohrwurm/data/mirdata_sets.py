@@ -67,7 +67,7 @@ def _track(found: Any, identity: str, where: str) -> Track:
         raise DataError(f"{where}: mirdata names no audio file of it; this data set has none")
     tags = dict.fromkeys(word for name in WORDS for word in _words(_said(found, name, where)))
     facts = {name: _fact(_said(found, name, where)) for name in FACTS}
-    split = SPLITS.get(str(_said(found, "split", where) or "").lower(), "")
+    split = SPLITS.get(str(_said(found, "split", where) or "").lower().rpartition("_")[2], "")  # also split01_train
     return Track(identity, str(path), split, tuple(tags), annotations={k: v for k, v in facts.items() if v != ""})
 
 
@@ -77,7 +77,9 @@ def _said(found: Any, name: str, where: str) -> Any:
         return None
     try:
         return getattr(found, name)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+    except (LookupError, TypeError, AttributeError):  # mirdata's way through metadata that says nothing of this track
+        return None
+    except (OSError, ValueError, StopIteration) as error:
         raise DataError(f"{where}: {name} cannot be read ({error!r}); is the set complete?") from error
 
 
