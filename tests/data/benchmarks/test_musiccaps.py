@@ -77,6 +77,10 @@ def test_lines_of_json_hold_the_same(tmp_path: Path) -> None:
     with lzma.open(tmp_path / LINES, "wt") as lines:
         lines.writelines(json.dumps(entry) + "\n" for entry in entries)
     table = tree(tmp_path / "table")
+    both = tmp_path / "both"
+    tree(both / "musiccaps")
+    (both / LINES).write_bytes((tmp_path / LINES).read_bytes())
+    assert len(find("musiccaps/balanced").read(both)) == 2
     for variant in ("all", "eval", "audioset"):
         found = find(f"musiccaps/{variant}")
         of_lines, of_table = found.read(tmp_path), found.read(table)

@@ -29,7 +29,7 @@ TABLE, LINES = "musiccaps-public.csv", "musiccaps.jsonl.xz"
 SECONDS = 10
 COLUMNS = ("ytid", "start_s", "aspect_list", "caption", "is_audioset_eval")
 ENDINGS = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".npy")
-PLACES = (".", "audio", "wav", "musiccaps", "musiccaps/audio")
+PLACES = (".", "audio", "wav")
 NAME = re.compile(r"\[?(?P<ytid>[\w-]{11})\]?(?:_\d+(?:\.\d+)?-\d+(?:\.\d+)?)?")
 SAMPLE_RATE = 16000  # of .npy files, which do not say theirs
 
@@ -56,6 +56,11 @@ def read(folder: Path, variant: str) -> Manifest:
         DataError: the table is missing or damaged.
     """
     return _manifest(folder, variant, _table(folder))
+
+
+def read_within(folder: Path, variant: str) -> Manifest:
+    """The table of the folder `musiccaps`: where both are there, it is the one with the audio."""
+    return read(folder / "musiccaps", variant)
 
 
 def read_lines(folder: Path, variant: str) -> Manifest:
@@ -157,6 +162,7 @@ BENCHMARK = Benchmark(
     licence="texts CC-BY-SA 4.0; the recordings belong to whoever put them on YouTube",
     layouts=(
         Layout("the table as published, with audio by video", (f"{TABLE}:{','.join(COLUMNS)}",), read),
+        Layout("the table in a folder, beside the texts alone", (f"musiccaps/{TABLE}", LINES), read_within),
         Layout("the texts as lines of JSON", (LINES,), read_lines, ("all", "eval", "audioset")),
     ),
     variants={
