@@ -18,7 +18,10 @@ app = typer.Typer(
 )
 
 # Modules that define `register(app)`.
-GROUPS = ("collection", "embed", "serve", "demo", "models", "train", "evaluate", "report", "data", "data_folders")
+GROUPS = (
+    "collection", "embed", "serve", "demo", "models", "train", "evaluate", "report", "data", "data_folders",
+    "version_files",
+)  # fmt: skip
 
 
 def _version(value: bool) -> None:
