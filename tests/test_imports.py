@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "ohrwurm"
-BASE = {"errors", "atomic", "folders", "locks", "unpickle", "checksums", "transfer", "ohrwurm"}
+BASE = {"errors", "atomic", "folders", "locks", "unpickle", "checksums", "transfer", "events", "ohrwurm"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "unpickle": set(),
     "checksums": set(),
     "transfer": set(),
+    "events": set(),
     "audio": set(),
     "models": {"audio", "weights"},
     "objectives": set(),
