@@ -88,6 +88,17 @@ def test_a_whole_set_is_said_to_be_whole(tmp_path: Path) -> None:
     assert run("validate", table, "--decode").endswith("2 of 2 tracks\nNothing is missing.\n")
 
 
+def test_a_set_is_prepared_beside_the_others_where_it_is_found(gtzan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "OHRWURM_DATA" in run("prepare", "gtzan/plain", "--source", gtzan, code=1)
+    monkeypatch.setenv("OHRWURM_DATA", str(gtzan))
+    run("prepare", "gtzan/plain", "--audio", "keep", code=3)
+    assert (gtzan / "gtzan-plain" / "prepared.json").is_file()
+    assert run("validate", "gtzan/plain", "--quick", code=3).startswith(f"gtzan/plain in {gtzan / 'gtzan-plain'}")
+    assert json.loads(run("list", "--json"))[NAMES.index("gtzan")]["there"] == ["gtzan", "gtzan-plain"]
+    (gtzan / "file").write_text("")
+    assert "no folder can be made there" in run("prepare", "gtzan", "--out", gtzan / "file" / "x", code=1)
+
+
 def test_wrong_names_say_what_there_is(tmp_path: Path) -> None:
     assert "Known: anthems" in run("prepare", "gzan", "--out", tmp_path / "out", code=1)
     said = run("prepare", "gtzan", "--out", tmp_path / "out", "--audio", "mp3", code=1)

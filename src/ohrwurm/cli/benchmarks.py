@@ -66,7 +66,13 @@ def list_benchmarks(
 
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME[/VARIANT]", help="A benchmark that `ohrwurm data list` names.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the manifest, its labels and the audio.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for manifest, labels and audio.  [NAME-VARIANT in $OHRWURM_DATA, where it is found]",
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The set as published, where you have it.  [its folder in $OHRWURM_DATA]"),
@@ -90,10 +96,12 @@ def prepare(
     Example: ohrwurm data prepare magnatagatune/pons --download --out data/magnatagatune-pons
     """
     from ohrwurm.data import preparing
+    from ohrwurm.data.archives import data_root
     from ohrwurm.data.benchmarks import find
 
     with reporting():
         benchmark = find(name)
+        out = out or data_root() / f"{benchmark.name}-{benchmark.default}"
         form = preparing.parse_form(audio, benchmark.audio)
         if download:  # two bars at a time cannot be shown; what is there by then is not fetched again
             with progress_bar("Fetching", as_json, in_bytes=True) as fetching:

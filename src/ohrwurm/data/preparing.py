@@ -219,7 +219,10 @@ def _form(benchmark: Benchmark, audio: Audio) -> AudioForm | None:
 def _claim(out: Path, benchmark: Benchmark, form: AudioForm | None) -> None:
     """Mark the folder with what is prepared in it, or check that it is the same."""
     plan = json.dumps([FORMAT, benchmark.name, benchmark.default, dataclasses.asdict(form) if form else "keep"])
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: no folder can be made there ({error.strerror or error}); give another one") from error
     file = out / PLAN
     if file.is_file():
         if file.read_text(encoding="utf-8") != plan:

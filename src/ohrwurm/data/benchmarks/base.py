@@ -230,7 +230,7 @@ class Benchmark:
             return list(found)
         folder = self.place(root, variant)
         if (folder / PREPARED).is_file():
-            return [str(label) for label in read_json(folder / LABELS, list)]
+            return [str(label) for label in read_json(folder / LABELS, list)] if (folder / LABELS).is_file() else []
         return list(found(folder))
 
     def _named(self, variant: str) -> str:
