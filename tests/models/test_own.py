@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,3 +272,19 @@ def test_embed_evaluate_and_index_take_it(place: Path, monkeypatch: pytest.Monke
     )
     assert done.exit_code == 0, done.output
     assert "b.wav" in done.stdout
+
+
+def test_the_example_of_the_documentation_runs(place: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    blocks = dict(re.findall(r"```python\n# (\w+\.py).*?\n(.*?)```", text, re.DOTALL))
+    assert set(blocks) == {"my_encoder.py", "train.py"}
+    for name, code in blocks.items():
+        (place / name).write_text(code)
+    subprocess.run([sys.executable, "train.py"], check=True, cwd=place)
+    try:
+        model = ohrwurm.load("my_encoder:Encoder", weights="my_encoder.pt")
+        assert ohrwurm.embed("a.wav", model).vector.shape == (64,)
+    finally:
+        sys.modules.pop("my_encoder", None)
+    for command in ("evaluate probe --model my_encoder:Encoder", "embed ~/Music --model my_encoder:Encoder"):
+        assert f"ohrwurm {command} --weights my_encoder.pt" in text
