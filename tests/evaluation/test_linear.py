@@ -11,7 +11,7 @@ from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.protocols import linear
 from ohrwurm.evaluation.protocols.head_training import Course
 from ohrwurm.evaluation.protocols.targets import Fold, Targets, folds_of
-from ohrwurm.models.heads import EvaluationHead, ProbeHead, read_head
+from ohrwurm.models.heads import EvaluationHead, ProbeHead, read_head, save_head
 
 SHORT = Course(0.05, 1e-6, 16, epochs=12, patience=10)
 
@@ -138,7 +138,7 @@ def test_a_split_without_usable_recordings_is_told() -> None:
 @pytest.mark.parametrize("hidden", [None, 6])
 def test_heads_are_saved_under_their_published_names_and_read_back(tmp_path, hidden) -> None:
     head = EvaluationHead(6, 3, hidden)
-    linear.save_head(head, tmp_path / "head.safetensors")
+    save_head(head, tmp_path / "head.safetensors")
     encoder = {"encoder.fc.weight": torch.zeros(1), **head.to_published()}  # a fine-tuner's file has the encoder, too
     torch.save({"state_dict": encoder, "pytorch-lightning_version": "1.0"}, tmp_path / "finetuner.ckpt")
     for file in ("head.safetensors", "finetuner.ckpt"):
@@ -153,8 +153,8 @@ def test_other_heads_are_refused(tmp_path) -> None:
 
     card = registry.card("mel-statistics")
     targets, _, _ = task()
-    linear.save_head(ProbeHead(card.dim, 3), tmp_path / "probe.safetensors")
-    linear.save_head(EvaluationHead(6, 3), tmp_path / "small.safetensors")
+    save_head(ProbeHead(card.dim, 3), tmp_path / "probe.safetensors")
+    save_head(EvaluationHead(6, 3), tmp_path / "small.safetensors")
     torch.save({"weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
     for name, message in (
         ("probe.safetensors", "ttmr-probe tests it"),

@@ -131,6 +131,15 @@ def test_recordings_of_one_work_artist_or_song_stay_together(where: str) -> None
         assert sum(map(len, groups)) == len(set.union(*groups)) == 15
 
 
+def test_labels_too_rare_for_every_part_are_spread_without_a_word() -> None:
+    rare = [Track(f"{i:02d}", "", "train" if i < 12 else "test", tags=(f"tag {i % 9}", "music")) for i in range(20)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (fold,), _ = folds_of(targets_of(rare))
+    assert len(fold.train) + len(fold.validation) == 12
+    assert 2 <= len(fold.validation) <= 3
+
+
 def test_too_little_for_the_folds_is_told() -> None:
     rows = [*tracks(40, "ab"), *(Track(f"r{i}", "", tags=("rare",)) for i in range(3))]
     with pytest.raises(DataError, match="5 parts need 5 recordings of each class or more, not: rare 3"):

@@ -9,9 +9,8 @@ import torch
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.protocols import ttmr_probing
 from ohrwurm.evaluation.protocols.head_training import Examples, validation_loss
-from ohrwurm.evaluation.protocols.linear import save_head
 from ohrwurm.evaluation.protocols.ttmr_probing import Setting, grid, probe, published_numbers, select
-from ohrwurm.models.heads import EvaluationHead, ProbeHead, read_head
+from ohrwurm.models.heads import EvaluationHead, ProbeHead, read_head, save_head
 
 FEW = [Setting(1e-2, 16, 0.0, False), Setting(1e-2, 16, 0.25, True), Setting(1e-5, 64, 0.0, False)]
 

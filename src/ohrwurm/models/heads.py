@@ -132,3 +132,14 @@ def read_head(file: str | Path) -> ProbeHead | EvaluationHead:
     raise ModelError(
         f"{file}: holds no head, neither of TTMR's probing (cls_head.*) nor of CLMR's fine-tuner (model.0.*)"
     )
+
+
+def save_head(head: ProbeHead | EvaluationHead, file: Path) -> None:
+    """Write a head as safetensors under its published names; `read_head` reads it."""
+    from safetensors.torch import save_file
+
+    from ohrwurm.atomic import replacing
+
+    state = head.to_published() if isinstance(head, EvaluationHead) else head.state_dict()
+    with replacing(file) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+import lightning
 import numpy as np
 import torch
 
+from ohrwurm.errors import RecipeError
 from ohrwurm.training.task import Task
 
 Schedule = Literal["warm-cosine", "warm-cosine-epochs", "cycling", "cosine-epochs", "constant"]
@@ -45,10 +47,25 @@ def warm_cosine_epochs(epoch: float, epochs: int, warm: int, lr: float, minimum:
     """
     if epoch < warm:
         return lr * epoch / warm
-    return minimum + (lr - minimum) * 0.5 * (1.0 + float(np.cos(np.pi * (epoch - warm) / (epochs - warm))))
+    done = (epoch - warm) / (epochs - warm) if epochs > warm else 1.0
+    return minimum + (lr - minimum) * 0.5 * (1.0 + float(np.cos(np.pi * done)))
 
 
-def cycling_cosine(step: int, period: int) -> float:
+def counted(trainer: lightning.Trainer, batches: int, schedule: str) -> tuple[int, int]:
+    """(epochs of a run, optimiser steps of one), for schedules that count them.
+
+    Args:
+        batches: of an epoch.
+
+    Raises:
+        RecipeError: the run is not limited by epochs.
+    """
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise RecipeError(f"schedule={schedule} counts epochs: set trainer.max_epochs")
+    return trainer.max_epochs, -(-batches // trainer.accumulate_grad_batches)  # the last step may be of fewer batches
+
+
+def cycling_cosine(step: int, period: float) -> float:
     """Learning-rate factor that goes from 1 to 0 in `period` steps, and back, over and over.
 
     Source: MusCALL's original code steps a cosine annealing of a tenth of the training past its end.

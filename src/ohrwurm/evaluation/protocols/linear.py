@@ -40,7 +40,7 @@ from ohrwurm.evaluation.protocols.targets import Asked, Fold, Targets, planned
 from ohrwurm.evaluation.report import Outcome
 from ohrwurm.evaluation.task import Job, Recordings, Task, option
 from ohrwurm.models.base import AudioEncoder, ModelCard
-from ohrwurm.models.heads import EvaluationHead, read_head
+from ohrwurm.models.heads import EvaluationHead, read_head, save_head
 
 COURSE = Course(lr=1e-3, weight_decay=1e-6, batch_size=48, epochs=200, schedule="plateau", patience=10)
 PUBLISHED_AS = (
@@ -240,17 +240,6 @@ def _given(file: Path, card: ModelCard, targets: Targets) -> EvaluationHead:
             f"{card.dim}, and there are {len(targets.names)} labels"
         )
     return head
-
-
-def save_head(head: nn.Module, file: Path) -> None:
-    """Write a head under its published names (`read_head` reads it)."""
-    from safetensors.torch import save_file
-
-    from ohrwurm.atomic import replacing
-
-    state = head.to_published() if isinstance(head, EvaluationHead) else head.state_dict()
-    with replacing(file) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary)
 
 
 def _numbered(

@@ -250,9 +250,10 @@ def _parts(rows: NDArray[np.int64], targets: Targets, parts: int, seed: int) -> 
     groups = [_group(targets.tracks[i]) for i in ordered]
     if len(set(groups)) < parts:
         raise DataError(f"recordings of {len(set(groups))} works, artists or songs cannot be split into {parts} parts")
-    split = StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(
-        ordered, _strata(targets)[ordered], groups
-    )
+    strata = _strata(targets)[ordered]
+    names, place, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    strata = np.where(counts[place] < parts, names[counts.argmax()], strata)  # too rare to be in every part
+    split = StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(ordered, strata, groups)
     return [np.sort(ordered[part]) for _, part in split]
 
 

@@ -35,12 +35,11 @@ from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.metrics import classification, tagging
 from ohrwurm.evaluation.protocols import labels
 from ohrwurm.evaluation.protocols.head_training import Course, Examples, logits, train_head, validation_loss
-from ohrwurm.evaluation.protocols.linear import save_head
 from ohrwurm.evaluation.protocols.targets import Asked, planned
 from ohrwurm.evaluation.report import Outcome
 from ohrwurm.evaluation.task import Job, Progress, Recordings, Task, option
 from ohrwurm.models.base import AudioEncoder
-from ohrwurm.models.heads import ProbeHead, read_head
+from ohrwurm.models.heads import ProbeHead, read_head, save_head
 
 HIDDEN = 512
 CHUNKS = {"place": "even", "count": 8, "pooling": "mean"}

@@ -34,7 +34,14 @@ from ohrwurm.objectives.sampling import label_aware_triplet_loss
 from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.encoders import freeze_unused, start_from_pretrained
 from ohrwurm.training.limits import VALIDATION
-from ohrwurm.training.schedules import Schedule, by_step, cycling_cosine, warm_cosine_epochs, with_warm_cosine
+from ohrwurm.training.schedules import (
+    Schedule,
+    by_step,
+    counted,
+    cycling_cosine,
+    warm_cosine_epochs,
+    with_warm_cosine,
+)
 from ohrwurm.training.sentences import kept_sentence_vectors
 from ohrwurm.training.task import Task, generator, rounded
 from ohrwurm.training.text_examples import TextExamples, ValidationCrop
@@ -324,11 +331,8 @@ class AudioTextTask(Task):
             return optimizer
         if settings.schedule == "warm-cosine":
             return with_warm_cosine(self, optimizer)
-        epochs = self.trainer.max_epochs
-        if epochs is None or epochs < 1:
-            raise RecipeError(f"schedule={settings.schedule} counts epochs: set trainer.max_epochs")
         batches = len(self.examples.training) // settings.batch_size
-        steps = -(-batches // self.trainer.accumulate_grad_batches)  # the last of an epoch may be of fewer batches
+        epochs, steps = counted(self.trainer, batches, settings.schedule)
         if settings.schedule == "cycling":
             period = max(1.0, epochs * steps / (2 * CYCLES))
             return by_step(optimizer, lambda step: cycling_cosine(step, period))

@@ -16,14 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from ohrwurm.audio.augment import chain
+from ohrwurm.data.tracks import Track
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.metrics import classification, tagging
 from ohrwurm.models import registry
-from ohrwurm.models.waveform import WaveformEncoder
+from ohrwurm.models.heads import EvaluationHead, save_head
 from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.crops import Crops
 from ohrwurm.training.encoders import base_card, encoder_to_train, freeze_unused
 from ohrwurm.training.limits import VALIDATION
 from ohrwurm.training.task import Task, generator, rounded
+
+AREAS = ("ROC-AUC", "PR-AUC")
 
 
 class TaggingTask(Task):
@@ -34,7 +38,8 @@ class TaggingTask(Task):
         model, parameters, weights, layer, samples: as in `ohrwurm.training.tasks.views.ViewsTask`; SampleCNN has
             dropout 0.5 before its head here.
         name, description: of the exported model.
-        labels: ``tags`` (several a track, each yes or no), or the name of a manifest column with one class a track.
+        labels: ``tags`` (several a track, each yes or no), ``class`` (the one tag of each track), or the name of a
+            manifest column with one class a track.
         most: of the tags, how many of the most frequent; 0 for all.
         batch_size: tracks, of all processes together.
         augmentations, probabilities: of the crops; none as published.
@@ -85,11 +90,11 @@ class TaggingTask(Task):
             self.model.card, name=name, description=description,
             features={**self.model.card.features, "labels": self.classes},
         )  # fmt: skip
-        own = isinstance(self.model, WaveformEncoder)
-        self.head = None if own else nn.Linear(self.model.card.dim, len(self.classes))
+        self.head = None if "n_classes" in taken else EvaluationHead(self.model.card.dim, len(self.classes))
         self.model.eval()  # batch norms shall not see this
         freeze_unused(self, self.logits(torch.zeros(1, samples)))
         self.model.train()
+        self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self._plateau: dict[str, Any] | None = None
 
     # Data ----------------------------------------------------------------------------------------------------------
@@ -98,21 +103,19 @@ class TaggingTask(Task):
         """The tags by frequency, or the classes by name, of the training tracks."""
         settings = self.settings
         training = [self.crops.track(row) for row in self.crops.training]
+        counts = Counter(name for track in training for name in sorted(self._labels(track)))
         if settings.labels == "tags":
-            counts = Counter(tag for track in training for tag in sorted(set(track.tags)))
             found = [tag for tag, _ in counts.most_common(settings.most or None)]
         else:
-            found = sorted({str(track.annotations.get(settings.labels, "")) for track in training} - {""})
+            found = sorted(counts)
         used = [*self.crops.training, *self.crops.validation, *self.crops.test]
-        wanted = "tags" if settings.labels == "tags" else f"a class in the column {settings.labels!r}"
+        wanted = {"tags": "tags", "class": "one tag"}.get(settings.labels, f"a class in the column {settings.labels!r}")
         if len(found) < 2:
             raise DataError(
                 f"{settings.data}: {len(found)} labels; to train takes two or more: give the tracks {wanted}"
             )
         if settings.labels != "tags":
-            unknown = [
-                t for t in map(self.crops.track, used) if str(t.annotations.get(settings.labels, "")) not in found
-            ]
+            unknown = [t for t in map(self.crops.track, used) if not self._labels(t) & set(found)]
             if unknown:
                 raise DataError(
                     f"{settings.data}: {len(unknown)} tracks without {wanted} that a training track has, "
@@ -120,10 +123,17 @@ class TaggingTask(Task):
                 )
         return found
 
+    def _labels(self, track: Track) -> set[str]:
+        """The tags of a track; or its class, if it has one."""
+        if self.settings.labels == "tags":
+            return set(track.tags)
+        if self.settings.labels == "class":
+            return set(track.tags) if len(track.tags) == 1 else set()
+        return {str(track.annotations.get(self.settings.labels, ""))} - {""}
+
     def target(self, row: int) -> np.ndarray:
         """`(classes,)` of 0 and 1."""
-        track = self.crops.track(row)
-        own = set(track.tags) if self.settings.labels == "tags" else {str(track.annotations[self.settings.labels])}
+        own = self._labels(self.crops.track(row))
         return np.array([name in own for name in self.classes], np.float32)
 
     def prepare(self, cache: Path, workers: int) -> None:
@@ -162,8 +172,9 @@ class TaggingTask(Task):
         vectors = self.model(audio).pooled
         if self.head is not None:
             return self.head(vectors)
-        assert isinstance(self.model, WaveformEncoder)
-        return self.model.logits(vectors)
+        model: Any = self.model
+        logits: Tensor = model.logits(vectors)
+        return logits
 
     def loss(self, batch: dict[str, Any]) -> Tensor:
         """Binary cross-entropy of tags, cross-entropy of classes."""
@@ -187,9 +198,10 @@ class TaggingTask(Task):
         loss = sum(each * count for each, count in self.losses) / sum(count for _, count in self.losses)
         self.log(self.monitor, loss, prog_bar=True)
         # Here and not by Lightning, which would do it after the checkpoint of the epoch: a resumed run lacked it.
-        self.plateau.step(loss)
+        if self.plateau is not None:
+            self.plateau.step(loss)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Any:
         settings = self.settings
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.SGD(
@@ -203,56 +215,59 @@ class TaggingTask(Task):
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["plateau"] = self.plateau.state_dict()
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._plateau = checkpoint["plateau"]
+        self._plateau = checkpoint.get("plateau")
 
     # Result --------------------------------------------------------------------------------------------------------
 
+    def windows(self, length: int) -> list[int]:
+        """Where the windows of a test track of so many samples start: one after the other, the last one dropped
+        (unless it is the only one), as published."""
+        return [i * self.crops.samples for i in range(max(1, -(-length // self.crops.samples) - 1))]
+
+    def joined(self, logits: Tensor) -> Tensor:
+        """Logits of a track's windows `(windows, classes)` → its scores `(classes,)`: mean probabilities."""
+        return (logits.sigmoid() if self.settings.labels == "tags" else logits.softmax(1)).mean(0)
+
     @torch.inference_mode()
     def measure(self, rows: list[int]) -> dict[str, float]:
-        """Mean probabilities over a track's consecutive windows, the last one dropped (unless it is the only one), as
-        published; of tags ROC-AUC and PR-AUC, averaged over those that some but not all tracks have."""
-        from sklearn.metrics import average_precision_score, roc_auc_score
-
-        several = self.settings.labels == "tags"
+        """Of tags ROC-AUC and PR-AUC, means over those that some but not all tracks have; of classes the accuracy."""
         found = []
         for row in rows:
-            count = max(1, -(-int(self.crops.recordings.lengths[row]) // self.crops.samples) - 1)
-            windows = [self.crops.at(row, i * self.crops.samples) for i in range(count)]
-            parts = [self.logits(torch.from_numpy(x)[None].to(self.device)).float() for x in windows]
-            logits = torch.cat(parts)
-            found.append((logits.sigmoid() if several else logits.softmax(1)).mean(0).cpu().numpy())
+            starts = self.windows(int(self.crops.recordings.lengths[row]))
+            parts = [self.logits(torch.from_numpy(self.crops.at(row, s))[None].to(self.device)).float() for s in starts]
+            found.append(self.joined(torch.cat(parts)).cpu().numpy())
         scores, truth = np.stack(found), np.stack([self.target(row) for row in rows])
-        if not several:
-            return {"accuracy": float((scores.argmax(1) == truth.argmax(1)).mean())}
-        told = (truth.min(0) == 0) & (truth.max(0) == 1)
-        if not told.any():
-            return {"ROC-AUC": float("nan"), "PR-AUC": float("nan")}
-        return {
-            "ROC-AUC": float(roc_auc_score(truth[:, told], scores[:, told], average="macro")),
-            "PR-AUC": float(average_precision_score(truth[:, told], scores[:, told], average="macro")),
-        }
+        if self.settings.labels == "tags":
+            return {name: value for name, value in tagging.evaluate(truth, scores).items() if name in AREAS}
+        return {"accuracy": float(classification.per_track(truth.argmax(1), scores).mean())}
 
     def report(self) -> dict[str, Any]:
         """On the test tracks (without any: on the validation tracks), with the level of chance."""
         rows = self.crops.test or self.crops.validation
         truth = np.stack([self.target(row) for row in rows])
-        told = (truth.min(0) == 0) & (truth.max(0) == 1)
-        if self.settings.labels == "tags":
-            chance = {"ROC-AUC": 0.5, "PR-AUC": float(truth[:, told].mean()) if told.any() else float("nan")}
-        else:
-            chance = {"accuracy": float(truth.mean(0).max())}
+        chance = tagging.chance(truth) if self.settings.labels == "tags" else classification.chance(truth.argmax(1))
+        measured = self.measure(rows)
         return {
             "data": f"{Path(self.settings.data).name}, {'test' if self.crops.test else 'validation'} tracks",
-            "protocol": "probabilities averaged over consecutive windows, the last one dropped",
+            "protocol": self.protocol,
             "n": f"{len(rows)} tracks, {len(self.classes)} labels",
-            "test": rounded(self.measure(rows)),
-            "chance": rounded(chance),
+            "test": rounded(measured),
+            "chance": rounded({name: chance[name] for name in measured}),
             "left_out": len(self.crops.too_short) + len(self.crops.recordings.failed),
         }
 
+    @property
+    def protocol(self) -> str:
+        """How it is measured, in words."""
+        return "probabilities averaged over consecutive windows, the last one dropped"
+
     def export(self, folder: Path) -> None:
-        """Write the model folder. SampleCNN and TUNe have the head in it; its labels are on the card, in its order."""
+        """Write the model folder. SampleCNN, TUNe and TTMR have the head in it; of others it is `head.safetensors` in
+        the run's folder (`ohrwurm evaluate linear --head-weights`). Its labels are on the card, in its order."""
         registry.save(self.model, folder)
+        if self.head is not None:
+            save_head(self.head, self.out / "head.safetensors")
