@@ -92,6 +92,7 @@ def test_a_set_is_prepared_beside_the_others_where_it_is_found(gtzan: Path, monk
     assert "OHRWURM_DATA" in run("prepare", "gtzan/plain", "--source", gtzan, code=1)
     monkeypatch.setenv("OHRWURM_DATA", str(gtzan))
     run("prepare", "gtzan/plain", "--audio", "keep", code=3)
+    run("prepare", "gtzan/plain", "--audio", "keep", code=3)  # from the published one again, not from itself
     assert (gtzan / "gtzan-plain" / "prepared.json").is_file()
     assert run("validate", "gtzan/plain", "--quick", code=3).startswith(f"gtzan/plain in {gtzan / 'gtzan-plain'}")
     assert json.loads(run("list", "--json"))[NAMES.index("gtzan")]["there"] == ["gtzan", "gtzan-plain"]

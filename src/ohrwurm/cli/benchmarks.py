@@ -75,7 +75,7 @@ def prepare(
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The set as published, where you have it.  [its folder in $OHRWURM_DATA]"),
+        typer.Option(metavar="DIR", help="The set as published; by default its folder in $OHRWURM_DATA."),
     ] = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch what can be fetched first, into --source or within --out.")

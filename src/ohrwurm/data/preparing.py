@@ -236,7 +236,7 @@ def _claim(out: Path, benchmark: Benchmark, form: AudioForm | None) -> None:
 
 def _source(benchmark: Benchmark, source: str | Path | None) -> Path:
     try:
-        place = benchmark.place(source)
+        place = benchmark.place(source, prepared=False)
     except DataError as error:
         way = f"It can be fetched ({_amount(benchmark)}): --download. " if benchmark.remotes else ""
         raise DataError(f"{error} {way}Where you have it: --source FOLDER.") from error

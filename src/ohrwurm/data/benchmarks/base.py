@@ -172,11 +172,12 @@ class Benchmark:
         fitting = [layout for layout in self.layouts if layout.fits(Path(folder))]
         return max(fitting, key=lambda layout: len(layout.marks), default=None)
 
-    def place(self, root: str | Path | None = None, variant: str = "") -> Path:
+    def place(self, root: str | Path | None = None, variant: str = "", prepared: bool = True) -> Path:
         """The folder that holds the set: prepared (`ohrwurm data prepare`), as published, or unpacked from an archive.
 
         Args:
             root: the set's own folder, or the folder of data sets, by default what OHRWURM_DATA names.
+            prepared: whether one that was prepared is taken before the published one.
 
         Raises:
             DataError: it is not there.
@@ -184,7 +185,7 @@ class Benchmark:
         base, name = data_root(root), self._named(variant)
         if (base / PREPARED).is_file() or self.layout_of(base) is not None:
             return base
-        for candidate in (f"{self.name}-{name}", self.name):
+        for candidate in (f"{self.name}-{name}", self.name) if prepared else ():
             if is_prepared(base / candidate, self.name, name):
                 return base / candidate
         try:
