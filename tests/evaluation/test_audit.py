@@ -133,6 +133,7 @@ def test_clean_sets_leave_with_zero(music: Path, tmp_path: Path) -> None:
     assert "leaks" in out
 
 
+@pytest.mark.slow
 def test_kinds_can_be_ignored(music: Path) -> None:
     assert command(music / "train", music / "test", "--ignore", "same file", "--ignore", "same recording")[0] == 0
     code, _, err = command(music / "train", music / "test", "--ignore", "artists")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation import robustness_figure
 from ohrwurm.evaluation.comparison import Comparison, changes, items_of, lower_is_better
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ class Picture:
 
 def pictures(comparison: Comparison) -> list[Picture]:
     """Those that the reports have the numbers for."""
+    if robustness_figure.panels(comparison):
+        return [
+            Picture(f"{metric}, with 95 % intervals; dotted: chance", robustness_figure.height(comparison),
+                    _bind(partial(_robustness, metric), comparison))
+            for metric in robustness_figure.metrics(comparison)
+        ]  # fmt: skip
     shares, ranks = _kinds(comparison, comparison.metrics)
     rows = len(shares) + len(ranks)
     models = len(comparison.reports)
@@ -162,6 +170,11 @@ def _rank_curves(comparison: Comparison, place: FigureBase, theme: Theme) -> Non
     axis.set_xlabel("k, the rank of the answer", color=THEMES[theme]["ink"], fontsize=9)
     axis.set_ylabel("share of queries", color=THEMES[theme]["ink"], fontsize=9)
     _legend(place, axis, theme)
+
+
+def _robustness(metric: str, comparison: Comparison, place: FigureBase, theme: Theme) -> None:
+    axes = robustness_figure.draw(comparison, metric, place, COLOURS, **THEMES[theme])
+    _legend(place, axes[0], theme)
 
 
 def _items(comparison: Comparison, place: FigureBase, theme: Theme) -> None:

@@ -38,6 +38,7 @@ MODULES = {
     "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
     "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",
     "audit": "ohrwurm.evaluation.audit",
+    "robustness": "ohrwurm.evaluation.robustness",
 }
 
 
