@@ -7,12 +7,15 @@ default variant as published.
 from __future__ import annotations
 
 import importlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ohrwurm.data import benchmarks
 from ohrwurm.data.benchmarks import NAMES, find, recognise, serving
+from ohrwurm.data.preparing import prepare
 from ohrwurm.data.sources import labels_of, manifest_of
 from ohrwurm.data.tracks import SPLITS
 from ohrwurm.errors import DataError
@@ -66,6 +69,14 @@ def test_every_benchmark_says_what_it_is(name: str) -> None:
         assert form.source
 
 
+def test_every_truth_is_measured_by_some_task() -> None:
+    from ohrwurm.evaluation import tasks
+
+    measured = {truth for task in map(tasks.find, tasks.MODULES) for truth in task.truth or (task.name,)}
+    held = {truth for name in NAMES for truth in find(name).tasks}
+    assert held <= measured
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_miniature_is_recognised_and_read(name: str, tmp_path: Path) -> None:
     folder = miniature(name, tmp_path / "data")
@@ -85,6 +96,25 @@ def test_a_miniature_is_recognised_and_read(name: str, tmp_path: Path) -> None:
         assert labels_of(folder) == labels
     manifest.write(tmp_path / "copy.csv")
     assert [t.path for t in manifest_of(tmp_path / "copy.csv")] == [t.path for t in manifest]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_prepared_is_read_as_what_was_published(name: str, tmp_path: Path) -> None:
+    folder, known = miniature(name, tmp_path / "data"), find(name)
+    published = known.read(folder)
+    for file in {Path(t.path) for t in published if not Path(t.path).exists()}:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    made = prepare(known, "", tmp_path / "out", source=folder, audio="keep")
+    again = known.read(tmp_path / "out")
+    assert made.counts == Counter(t.split for t in published)
+    assert known.labels(tmp_path / "out") == known.labels(folder)
+    for before, after in zip(published, again, strict=True):
+        said = {key: value for key, value in before.annotations.items() if value != ""}
+        assert after == replace(before, path=after.path, annotations=said)
+        assert Path(after.path) == Path(before.path)
+    if not known.evaluation_only:
+        assert [t.track_id for t in manifest_of(tmp_path / "out")] == [t.track_id for t in published]
 
 
 @pytest.mark.parametrize("name", sorted(HOUSE))
