@@ -45,7 +45,7 @@ def similarities(vectors: Tensor, comparison: Comparison = "cosine") -> Tensor:
 
 def score(vectors: Tensor, labels: np.ndarray, comparison: Comparison = "cosine") -> dict[str, float]:
     """Version identification metrics of all recordings against all; `labels (n,)` name their works."""
-    return metrics.evaluate(similarities(vectors, comparison).cpu().numpy(), labels)
+    return metrics.evaluate(metrics.Compared(vectors.float().cpu().numpy(), comparison), labels)
 
 
 def threshold(vectors: Tensor, labels: np.ndarray, comparison: Comparison = "cosine") -> float:
