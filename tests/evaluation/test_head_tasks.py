@@ -160,7 +160,7 @@ def test_commands_write_what_python_returns(music: Path) -> None:
     "changes, options, message",
     [
         ({"tags": ()}, {"target": "class"}, "exactly one tag, not 0"),
-        ({}, {"folds": 5}, "folds are for recordings without any"),
+        ({}, {"folds": 50}, "37 recordings cannot be split into 50 parts"),
         ({}, {"target": "mood"}, "no recording has the annotation 'mood'"),
         ({"split": "train"}, {}, "no recording is in the split 'test'"),
         ({"split": "", "tags": ("low",)}, {}, "all recordings are of one class"),

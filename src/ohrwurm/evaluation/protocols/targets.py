@@ -165,37 +165,35 @@ def folds_of(targets: Targets, folds: int = 0, seed: int = 0) -> tuple[list[Fold
     """Who trains, validates and tests, and what a reader has to know about it.
 
     Args:
-        folds: of a cross-validation, for recordings without splits; 0: one split, the manifest's or a drawn one (three
-            fifths train, a fifth validates, a fifth tests). In each fold a fifth of the rest validates.
+        folds: of a cross-validation, whatever splits the manifest has; in each a fifth of the rest validates. 0: one
+            split, the manifest's, or where nothing is marked for training a drawn one (about three fifths train).
         seed: of what is drawn; the order of the tracks has no part in it.
 
     Raises:
-        DataError: folds of a manifest with splits, an empty split, or a class too small to be in every part.
+        DataError: nothing is marked for the test, or there are fewer recordings, works, artists or songs than parts.
     """
     tracks = targets.tracks
     marked = {name: np.flatnonzero([t.split == name for t in tracks]) for name in SPLITS}
-    if not any(len(rows) for rows in marked.values()):
-        smallest = max(folds, SHARE)
-        if targets.kind == "multiclass":
-            _enough(targets, smallest)
-        everyone = np.arange(len(tracks))
+    if folds or not len(marked["train"]):
+        everyone, said = np.arange(len(tracks)), _rare(targets, folds or SHARE)
         drawn = _parts(everyone, targets, folds or SHARE, seed)
         found = []
         for test in drawn if folds else drawn[:1]:
             rest = np.setdiff1d(everyone, test)
             validation = _parts(rest, targets, SHARE, seed)[0]
             found.append(Fold(np.setdiff1d(rest, validation), validation, test))
-        said = () if folds else (
-            f"the recordings have no splits: {len(found[0].train)} train, {len(found[0].validation)} validate and "
-            f"{len(found[0].test)} test, drawn with seed {seed}; --folds 5 would test all of them",
-        )  # fmt: skip
-        return found, said
-    if folds:
-        raise DataError("the recordings have splits; folds are for recordings without any")
-    missing = [name for name in ("train", "test") if not len(marked[name])]
-    if missing:
+        if folds and len(marked["train"]):
+            said.append(f"the splits of the recordings are set aside for {folds} folds of all of them")
+        if not folds:
+            sizes = f"{len(found[0].train)} train, {len(found[0].validation)} validate and {len(found[0].test)} test"
+            said.append(
+                f"no recording is marked for training: {sizes}, drawn with seed {seed}; "
+                "--folds 5 would test all of them"
+            )
+        return found, tuple(said)
+    if not len(marked["test"]):
         held = ", ".join(f"{len(rows)} {name}" for name, rows in marked.items())
-        raise DataError(f"no recording is in the split {missing[0]!r} ({held}); a head needs train and test")
+        raise DataError(f"no recording is in the split 'test' ({held}); mark some, or take --folds 5")
     if len(marked["validation"]):
         return [Fold(**marked)], ()
     validation = _parts(marked["train"], targets, SHARE, seed)[0]
@@ -209,7 +207,7 @@ class Asked:
 
     target: str = option("", "What to tell: class, tags, key, or annotations, e.g. arousal,valence.", metavar="NAME")
     most: int = option(50, "Of tags without a published list, how many of the most frequent; 0 for all.", min=0)
-    folds: int = option(0, "Cross-validate recordings without splits in so many folds.", min=0)
+    folds: int = option(0, "Cross-validate in so many folds, whatever splits there are.", min=0)
 
 
 def planned(
@@ -232,12 +230,13 @@ def planned(
     return targets, folds, (*targets.warnings, *said)
 
 
-def _enough(targets: Targets, parts: int) -> None:
+def _rare(targets: Targets, parts: int) -> list[str]:
+    """A warning where a class has fewer recordings than there are parts."""
+    if targets.kind != "multiclass":
+        return []
     counts = Counter(targets.names[int(i)] for i in targets.y)
-    few = {name: n for name, n in counts.items() if n < parts}
-    if few:
-        held = ", ".join(f"{name} {n}" for name, n in sorted(few.items()))
-        raise DataError(f"{parts} parts need {parts} recordings of each class or more, not: {held}; or mark the splits")
+    few = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()) if n < parts)
+    return [f"too few recordings of a class for each of {parts} parts to hold one: {few}"] if few else []
 
 
 def _parts(rows: NDArray[np.int64], targets: Targets, parts: int, seed: int) -> list[NDArray[np.int64]]:
