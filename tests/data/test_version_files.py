@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from typer.testing import CliRunner
 
 from ohrwurm.data import version_files
-from ohrwurm.data.tracks import Track
+from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.data.version_features import ProfileSet, open_profiles
 from ohrwurm.data.version_files import check_version_files, labels_in, write_matrix, write_version_files
 from ohrwurm.errors import DataError
@@ -183,3 +184,28 @@ def test_command_writes_and_checks(tmp_path: Path) -> None:
     assert wrong.exit_code == 1
     assert "ytrue_val.pt says otherwise" in wrong.output
     assert CliRunner().invoke(app, ["data", "version-files", str(tmp_path)]).exit_code == 2
+
+
+def test_command_takes_audio_through_an_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ohrwurm.cli import app
+
+    monkeypatch.setenv("OHRWURM_CACHE", str(tmp_path / "cache"))
+    noise = np.random.default_rng(0)
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", noise.uniform(-0.5, 0.5, 44100), 22050)
+    tracks = [
+        Track(name, str(tmp_path / f"{name}.wav"), "test", work_id=work)
+        for name, work in zip("abc", "xxy", strict=True)
+    ]
+    (tmp_path / "c.wav").write_bytes(b"no audio")
+    Manifest(tracks).write(tmp_path / "mine.csv")
+    given = ["data", "version-files", str(tmp_path / "mine.csv"), str(tmp_path / "out"), "--pitch", "chroma", "--json"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["songs"] == {"benchmark_crema.pt": 2}
+    again = open_profiles(tmp_path / "out")
+    assert again.extractor == "chroma:1"
+    assert [t.work_id for t in again.tracks] == ["x", "x"]
+    assert again.read(0).shape[0] == 12
+    assert list(found["failures"]) == [str(tmp_path / "c.wav")]

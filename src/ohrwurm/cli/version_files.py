@@ -74,13 +74,17 @@ def version_files(
             faults = check_version_files(source)
             typer.echo(json.dumps({"faults": faults}) if as_json else "\n".join(faults) or "All fits together.")
             raise typer.Exit(1 if faults else 0)
-        profiles, failed = _profiles(source, pitch, workers)
+        profiles, failed, unread = _profiles(source, pitch, workers)
         with progress_bar("Writing", quiet=as_json) as progress:
             found = write_version_files(
                 profiles, out, code=names.value, chunks=chunks, teacher=_teacher(teacher, weights), leave_out=failed,
                 progress=progress,
             )  # fmt: skip
-    failures = {profiles.tracks[i].track_id: "no profile could be extracted" for i in sorted(failed)} | found.failures
+    failures = {
+        **unread,
+        **{profiles.tracks[i].track_id: "no profile could be extracted" for i in sorted(failed)},
+        **found.failures,
+    }
     if as_json:
         typer.echo(json.dumps({"songs": found.songs, "others": found.others, "failures": failures}, indent=2))
         return
@@ -91,17 +95,28 @@ def version_files(
         typer.echo(f"left out {track}: {reason}")
 
 
-def _profiles(source: Path, pitch: str, workers: int) -> tuple[ProfileSet, set[int]]:
-    """The profiles of a source, extracted from its audio if need be, and the numbers of those that failed."""
-    from ohrwurm.data.recordings import open_recordings
+def _profiles(source: Path, pitch: str, workers: int) -> tuple[ProfileSet, set[int], dict[str, str]]:
+    """The profiles of a source, extracted from its audio if need be.
+
+    Returns:
+        With them the numbers of those that could not be extracted, and path → reason of what could not be read at all.
+    """
+    from ohrwurm.data.packs import is_pack
+    from ohrwurm.data.recordings import Files, open_recordings
+    from ohrwurm.data.sources import manifest_of
     from ohrwurm.data.version_features import holds_profiles, open_profiles
     from ohrwurm.folders import cache_folder
     from ohrwurm.training.pitch_features import extracted, extractor
 
     if holds_profiles(source):
-        return open_profiles(source), set()
+        return open_profiles(source), set(), {}
     made_by = extractor(pitch)
-    return extracted(open_recordings(str(source), made_by.sample_rate), made_by, cache_folder(), workers)
+    if is_pack(source):
+        recordings = open_recordings(source, made_by.sample_rate)
+    else:  # sets to test on alone are welcome here
+        recordings = Files(manifest_of(source), made_by.sample_rate)
+    profiles, failed = extracted(recordings, made_by, cache_folder(), workers)
+    return profiles, failed, dict(getattr(recordings, "failed", ()))
 
 
 def _teacher(name: str | None, weights: Path | None) -> Teacher | None:
