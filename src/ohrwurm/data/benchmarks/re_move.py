@@ -8,8 +8,8 @@
     data/centroids.pt                 {number: (1, 16000)}, the mean of the teacher's embeddings of a work
 
 or one file a song, ``train/W_1_crema/P_7_crema.h5`` and ``validation/...``. None of it but the benchmark was ever
-published; `ohrwurm data version-files` makes all of it from songs of one's own (in the order of Da-TACOS's metadata from the
-manifest that `ohrwurm data prepare da_tacos` writes). Ids are the file and the place in it.
+published; `ohrwurm data version-files` makes all of it from songs of one's own (and of Da-TACOS in the published order
+from the manifest that `ohrwurm data prepare da_tacos` writes). Ids are the file and the place in it.
 
 Source: Yesiler, Serrà, Gómez, "Less is more: faster and better music version identification with embedding
 distillation", ISMIR 2020.
