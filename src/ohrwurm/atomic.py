@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}\.tmp(\..*)?")
 
 
 @contextmanager
@@ -34,6 +37,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: str | Path) -> int:
+    """Remove what killed processes left of `replacing` anywhere below `folder`; returns how many files.
+
+    Only for a folder in which nobody else writes at the time.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in (".song.wav.0123456789ab.tmp.wav", "song.tmp.wav", ".hidden"):
+    ...     (folder / name).touch()
+    >>> remove_unfinished(folder), sorted(file.name for file in folder.iterdir())
+    (1, ['.hidden', 'song.tmp.wav'])
+    """
+    found = [file for file in Path(folder).rglob(".*.tmp*") if _UNFINISHED.fullmatch(file.name) and file.is_file()]
+    for file in found:
+        file.unlink(missing_ok=True)
+    return len(found)
 
 
 def into_place(temporary: Path, path: Path) -> None:

@@ -257,6 +257,14 @@ def test_nothing_is_overwritten(published: Path, tmp_path: Path) -> None:
         prepare(CLIPS, "", published, source=published)
 
 
+def test_two_processes_do_not_prepare_one_folder(published: Path, tmp_path: Path) -> None:
+    def again(*_: int) -> None:
+        with pytest.raises(DataError, match="another process prepares this folder"):
+            prepare(CLIPS, "", tmp_path / "out", source=published)
+
+    assert prepare(CLIPS, "", tmp_path / "out", source=published, progress=again).converted == 6
+
+
 def test_a_missing_set_says_what_can_be_done(published: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"OHRWURM_DATA.*--source FOLDER"):
         prepare(CLIPS, "", tmp_path / "out")

@@ -1,17 +1,17 @@
 """A benchmark as published → a folder of our own: a manifest, its labels, and audio in the form that results rest on.
 
-manifest.csv         all tracks of the variant, with all that is known of them
-labels.json          its labels in the published order, where it has any
-audio/               the recordings, converted; not there where they are kept as they are
-checksums.sha256     of all of them, as `sha256sum --check` reads it
-prepared.json        what it was made from, its counts, and what could not be used; written last
-.converted.jsonl     one line a recording that is done, by which a killed preparation goes on
+    manifest.csv         all tracks of the variant, with all that is known of them
+    labels.json          its labels in the published order, where it has any
+    audio/               the recordings, converted; not there where they are kept as they are
+    checksums.sha256     of all of them, as `sha256sum --check` reads it
+    prepared.json        what it was made from, its counts, and what could not be used; written last
+
+How a killed preparation goes on is said in `ohrwurm.data.converted` and `ohrwurm.data.downloads`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections import Counter
@@ -19,33 +19,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from ohrwurm import __version__
-from ohrwurm.atomic import replacing, write_text
-from ohrwurm.audio.isolation import Decoder, decoding
-from ohrwurm.checksums import sha256
+from ohrwurm.atomic import write_text
 from ohrwurm.data.benchmarks.base import LABELS, MANIFEST, PREPARED, AudioForm, Benchmark
-from ohrwurm.data.conversion import Cut, convert, native_rate
+from ohrwurm.data.converted import Converted, Failure, convert_all
 from ohrwurm.data.downloads import Arrived
 from ohrwurm.data.downloads import download as download_files
 from ohrwurm.data.tracks import Manifest, Track
-from ohrwurm.errors import AudioError, DataError
+from ohrwurm.errors import DataError
+from ohrwurm.locks import holding
 
 FORMAT = 1
-PLAN, JOURNAL, CHECKSUMS = "preparing.json", ".converted.jsonl", "checksums.sha256"
+PLAN, CHECKSUMS, LOCK = "preparing.json", "checksums.sha256", ".preparing.lock"
 PUBLISHED = "published"  # where what is fetched goes, unless a source is named
 Audio = AudioForm | Literal["published", "keep"]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A track that is not there, or not usable, and why."""
-
-    track_id: str
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -103,59 +93,24 @@ def prepare(
     benchmark = benchmark.narrowed(name)
     form = _form(benchmark, audio)
     _claim(out, benchmark, form)
-    arrived: list[Arrived] = []
-    if download:
-        arrived = fetch(benchmark, name, out, source=source, audio=audio, progress=fetching)
-        source = source or out / PUBLISHED
-    place = _source(benchmark, source)
-    if place.resolve() == out.resolve():
-        raise DataError(
-            f"{out}: holds the set as published, which stays as it is. Give another folder to prepare it in."
+    with holding(out / LOCK) as mine:
+        if not mine:
+            raise DataError(f"{out}: another process prepares this folder; wait for it, or give another one")
+        arrived: list[Arrived] = []
+        if download:
+            arrived = fetch(benchmark, name, out, source=source, audio=audio, progress=fetching)
+            source = source or out / PUBLISHED
+        place = _source(benchmark, source, out)
+        published = benchmark.read(place)
+        made = (
+            convert_all(published, place, form, out, workers=workers, progress=progress) if form else _kept(published)
         )
-    published = benchmark.read(place)
-    labels = benchmark.labels(place)
-    if form is None:
-        failed = [Failure(t.track_id, t.path, "missing") for t in published if not Path(t.path).is_file()]
-        manifest, converted, kept, sums = published, 0, 0, {}
-    else:
-        done = _Journal(out)
-        jobs = _jobs(published, place, form)
-        kept = len(jobs) - len(todo := [job for job in jobs.values() if not done.holds(job.file)])
-        reasons = _convert(todo, form, out, done, workers, kept, progress)
-        converted = len(todo) - len(reasons)
-        failed = [
-            Failure(t.track_id, t.path, reasons[job.file]) for t in published if (job := jobs[_key(t)]).file in reasons
-        ]
-        manifest = Manifest(_moved(t, jobs[_key(t)].file, out, form, done) for t in published)
-        sums = {job.file: done.entries[job.file]["sha256"] for job in jobs.values() if job.file not in reasons}
-    if not len(manifest) or len(failed) == len(manifest):
-        first = f", e.g. {failed[0].path}: {failed[0].reason}" if failed else ""
-        raise DataError(f"{place}: none of {len(manifest)} recordings could be used{first}. Is the audio there?")
-    manifest.write(out / MANIFEST)
-    if labels:
-        write_text(out / LABELS, json.dumps(labels, ensure_ascii=False, indent=0))
-    if sums:
-        write_text(out / CHECKSUMS, "".join(f"{digest}  {file}\n" for file, digest in sums.items()))
-    counts = dict(Counter(t.split for t in manifest))
-    said = {
-        "format": FORMAT,
-        "benchmark": benchmark.name,
-        "variant": name,
-        "title": benchmark.title,
-        "citation": benchmark.citation,
-        "licence": benchmark.licence,
-        "caveats": " ".join(filter(None, (benchmark.caveats, benchmark.variant().caveats))),
-        "audio": dataclasses.asdict(form) if form else "keep",
-        "source": str(place),
-        "fetched": [dataclasses.asdict(a) for a in arrived],
-        "counts": counts,
-        "failed": [dataclasses.asdict(f) for f in failed],
-        "annotations": _kinds(manifest),
-        "ohrwurm": __version__,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_text(out / PREPARED, json.dumps(said, ensure_ascii=False, indent=1))
-    return Prepared(out, manifest, converted, kept, tuple(failed), counts)
+        if len(made.failed) == len(published):
+            first = f", e.g. {made.failed[0].path}: {made.failed[0].reason}" if made.failed else ""
+            raise DataError(f"{place}: none of {len(published)} recordings could be used{first}. Is the audio there?")
+        _write(benchmark, form, out, place, arrived, made)
+    counts = dict(Counter(t.split for t in made.manifest))
+    return Prepared(out, made.manifest, made.new, made.kept, made.failed, counts)
 
 
 def fetch(
@@ -234,7 +189,7 @@ def _claim(out: Path, benchmark: Benchmark, form: AudioForm | None) -> None:
     write_text(file, plan)
 
 
-def _source(benchmark: Benchmark, source: str | Path | None) -> Path:
+def _source(benchmark: Benchmark, source: str | Path | None, out: Path) -> Path:
     try:
         place = benchmark.place(source, prepared=False)
     except DataError as error:
@@ -242,6 +197,8 @@ def _source(benchmark: Benchmark, source: str | Path | None) -> Path:
         raise DataError(f"{error} {way}Where you have it: --source FOLDER.") from error
     if (place / PREPARED).is_file():
         raise DataError(f"{place}: is prepared already; prepare from the set as published")
+    if place.resolve() == out.resolve():
+        raise DataError(f"{out}: holds the set as published, which stays as it is. Give another folder.")
     return place
 
 
@@ -250,123 +207,40 @@ def _amount(benchmark: Benchmark) -> str:
     return f"{len(benchmark.remotes)} files" + (f", {known / 1e9:.2f} GB" if known else "")
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One recording to convert: the first of the tracks that are it, and its file relative to the folder."""
-
-    track: Track
-    file: str
+def _kept(published: Manifest) -> Converted:
+    """All files where they are."""
+    failed = tuple(Failure(t.track_id, t.path, "missing") for t in published if not Path(t.path).is_file())
+    return Converted(published, 0, len(published) - len(failed), failed, {})
 
 
-def _key(track: Track) -> tuple[str, Cut]:
-    return track.path, Cut.of(track)
-
-
-def _jobs(manifest: Manifest, place: Path, form: AudioForm) -> dict[tuple[str, Cut], _Job]:
-    """Several tracks may be one recording (captions of it); each is converted once, under a name of its own."""
-    jobs: dict[tuple[str, Cut], _Job] = {}
-    taken: set[str] = set()
-    for track in manifest:
-        key = _key(track)
-        if key in jobs:
-            continue
-        path = Path(track.path)
-        whole = key[1].duration is None and path.is_relative_to(place)
-        name = _safe(path.relative_to(place).with_suffix("").as_posix() if whole else track.track_id)
-        if name.lower() in taken:  # also where two names differ in case alone
-            name += "-" + hashlib.sha256(repr(key).encode()).hexdigest()[:8]
-        taken.add(name.lower())
-        jobs[key] = _Job(track, f"audio/{name}.{form.format}")
-    return jobs
-
-
-def _safe(name: str) -> str:
-    """A relative path of plain letters that stays below where it begins.
-
-    >>> _safe("../a b/c:d"), _safe("")
-    ('a_b/c_d', 'track')
-    """
-    parts = [re.sub(r"[^\w.-]", "_", part) for part in name.replace("\\", "/").split("/")]
-    return "/".join(part for part in parts if part.strip(".")) or "track"
-
-
-def _convert(
-    todo: Sequence[_Job],
-    form: AudioForm,
-    out: Path,
-    done: _Journal,
-    workers: int,
-    kept: int,
-    progress: Progress | None,
-) -> dict[str, str]:
-    """File → the reason why it could not be made."""
-
-    def one(decoder: Decoder, job: _Job) -> dict[str, Any] | str:
-        target = out / job.file
-        try:
-            rate = form.sample_rate or (native_rate(job.track) if Path(job.track.path).is_file() else 0)
-            with replacing(target) as temporary:
-                samples = convert(job.track, form, temporary, decoder)
-                digest, size = sha256(temporary), temporary.stat().st_size
-        except AudioError as error:
-            return error.reason + (f" ({error.detail})" if error.detail else "")
-        return {"file": job.file, "sha256": digest, "size": size, "samples": samples, "rate": rate}
-
-    reasons: dict[str, str] = {}
-    for number, (job, found) in enumerate(zip(todo, decoding(todo, one, workers), strict=True), kept + 1):
-        if isinstance(found, str):
-            reasons[job.file] = found
-        else:
-            done.write(found)
-        if progress is not None:
-            progress(number, kept + len(todo))
-    return reasons
-
-
-class _Journal:
-    """The recordings that are done: a line each, written after the file is in place."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.entries: dict[str, dict[str, Any]] = {}
-        if not (folder / JOURNAL).is_file():
-            return
-        lines = (folder / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # cut short when the process was killed
-                continue
-            self.entries[entry["file"]] = entry
-        if lines and not lines[-1].endswith("\n"):
-            self._append("\n")
-
-    def holds(self, file: str) -> bool:
-        """Whether the file is there as it was written."""
-        try:
-            return file in self.entries and (self._folder / file).stat().st_size == self.entries[file]["size"]
-        except OSError:
-            return False
-
-    def write(self, entry: dict[str, Any]) -> None:
-        self.entries[entry["file"]] = entry
-        self._append(json.dumps(entry) + "\n")
-
-    def _append(self, text: str) -> None:
-        with open(self._folder / JOURNAL, "a", encoding="utf-8") as out:
-            out.write(text)
-
-
-def _moved(track: Track, file: str, out: Path, form: AudioForm, done: _Journal) -> Track:
-    """The track with its converted file: what it says of its part of another file does not hold any more."""
-    annotations = dict(track.annotations)
-    if annotations.get("clip_duration", "") != "":
-        annotations.pop("clip_offset", None)
-        annotations.pop("clip_duration", None)
-    annotations.pop("sample_rate", None)
-    if form.format == "npy":  # which does not say its rate
-        annotations["sample_rate"] = form.sample_rate or done.entries.get(file, {}).get("rate", "")
-    return dataclasses.replace(track, path=str(out / file), annotations=annotations)
+def _write(
+    benchmark: Benchmark, form: AudioForm | None, out: Path, place: Path, arrived: Sequence[Arrived], made: Converted
+) -> None:
+    """The tables, and last of all what makes the folder a prepared one."""
+    made.manifest.write(out / MANIFEST)
+    labels = benchmark.labels(place)
+    if labels:
+        write_text(out / LABELS, json.dumps(labels, ensure_ascii=False, indent=0))
+    if made.checksums:
+        write_text(out / CHECKSUMS, "".join(f"{digest}  {file}\n" for file, digest in made.checksums.items()))
+    said = {
+        "format": FORMAT,
+        "benchmark": benchmark.name,
+        "variant": benchmark.default,
+        "title": benchmark.title,
+        "citation": benchmark.citation,
+        "licence": benchmark.licence,
+        "caveats": " ".join(filter(None, (benchmark.caveats, benchmark.variant().caveats))),
+        "audio": dataclasses.asdict(form) if form else "keep",
+        "source": str(place),
+        "fetched": [dataclasses.asdict(a) for a in arrived],
+        "counts": dict(Counter(t.split for t in made.manifest)),
+        "failed": [dataclasses.asdict(f) for f in made.failed],
+        "annotations": _kinds(made.manifest),
+        "ohrwurm": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_text(out / PREPARED, json.dumps(said, ensure_ascii=False, indent=1))
 
 
 def _kinds(manifest: Iterable[Track]) -> dict[str, str]:
