@@ -7,7 +7,7 @@ So one draw of uniform numbers serves the whole stack, and each probe still gets
 * Probes with one share and one kind of features read one masked batch. They form a `_Stream`; their first layers are
   one matrix product.
 * Gradients are written out, for there is nothing to differentiate but two layers; Adam runs with the learning rates
-  and decays of its probes as vectors, in one pass over the weights.
+  and decays of its probes as vectors, in one pass over the weights (`probe_passes`).
 * Linear probes of a stream go together. On a CPU hidden probes go one after the other, so that weights, gradients and
   moments (4 MB) stay in the cache between product and update; on a GPU they go together too.
 * A look at the validation split scores all probes at once, and those that are done leave the stack.
@@ -27,14 +27,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ohrwurm.audio.compiled import compiled
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.protocols.probe_grid import ProbeConfig
+from ohrwurm.evaluation.protocols.probe_passes import Adam, activate, pass_back
 from ohrwurm.evaluation.protocols.probe_scores import Part, ProbeTask, scorer
 from ohrwurm.evaluation.protocols.probe_training import ProbeRun, Scaler, batches, check, first_weights
 
 Precision = Literal["fp32", "bf16"]
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, torch's defaults
 
 
 def stacks(configs: Sequence[ProbeConfig]) -> list[list[ProbeConfig]]:
@@ -178,7 +177,7 @@ class _Batch:
 
     Attributes:
         x: masked features `(B, features)`; `low` the same in bfloat16, where products run in it.
-        mask: of the hidden layer `(B, hidden)`; None without one or without dropout.
+        mask: of the hidden layer `(B, hidden)`; None without one.
         scale: of the mask's ones.
         kind: of the loss.
         y: targets `(B, labels)`.
@@ -221,17 +220,19 @@ class _Stream:
                 [w[rows] for w in stacked] for stacked in (self.weights, self.first_moments, self.second_moments)
             )
             gradients = [g[: len(weights[0])] for g in self.gradients]
+            adam = Adam(weights, gradients, first, second, self.rates[rows], self.decays[rows])
             for number, batch in enumerate(given, done + 1):
                 (_linear_gradients if len(weights) == 2 else _hidden_gradients)(batch, weights, gradients)
-                for w, g, m, v in zip(weights, gradients, first, second, strict=True):
-                    _adam(w, g, m, v, self.rates[rows], self.decays[rows], number)
+                adam.step(number)
 
     def _batch(self, step: _Step) -> _Batch:
         x, masks = self.inputs.train[step.rows], step.masks[self.dropout]
         if masks:
             x.mul_(masks[0])
-        low = x.bfloat16() if self.precision == "bf16" and len(self.weights) > 2 else None
-        mask = masks[1] if len(masks) > 1 else None
+        if len(self.weights) == 2:
+            return _Batch(x, None, None, 1.0, self.kind, step.y)
+        mask = masks[1] if masks else torch.ones_like(self.weights[1][0]).expand(len(x), -1).contiguous()
+        low = x.bfloat16() if self.precision == "bf16" else None
         return _Batch(x, low, mask, 1 / (1 - self.dropout), self.kind, step.y)
 
     def outputs(self) -> NDArray[np.float32]:
@@ -304,52 +305,19 @@ def _hidden_gradients(batch: _Batch, weights: list[Tensor], made: list[Tensor]) 
     """Write the gradients of both layers into `made`."""
     x, low, mask = batch.x, batch.low, batch.mask
     w1, b1, w2, b2 = weights
-    if low is None:
-        h = _linear(x, w1, b1)  # (B, probes, hidden)
-    else:
-        h = (low @ w1.flatten(0, 1).bfloat16().T).float().view(len(x), *b1.shape).add_(b1)
-    h.relu_()
-    if mask is not None:
-        h.mul_(mask[:, None])
+    assert mask is not None
+    flat = w1.flatten(0, 1).T
+    h = (x @ flat if low is None else (low @ flat.bfloat16()).float()).view(len(x), *b1.shape)  # (B, probes, hidden)
+    activate(h, b1, mask)
     by_probe = h.transpose(0, 1)
     outputs = torch.bmm(by_probe, w2.transpose(1, 2)).transpose(0, 1).add_(b2)  # (B, probes, labels)
     d = _gradient(batch.kind, outputs, batch.y)
     torch.bmm(d.permute(1, 2, 0), by_probe, out=made[2])
     torch.sum(d, 0, out=made[3])
-    dh = torch.bmm(d.transpose(0, 1), w2 * batch.scale if mask is not None else w2).transpose(0, 1)
-    # Where the hidden unit is dropped or not above zero, nothing passes.
-    dh = torch.ops.aten.threshold_backward(dh, h, 0).flatten(1)  # (B, probes * hidden)
-    torch.sum(dh, 0, out=made[1].flatten())
+    dh = torch.bmm(d.transpose(0, 1), w2)
+    pass_back(dh, by_probe, batch.scale, made[1])
+    dh = dh.transpose(0, 1).flatten(1)  # (B, probes * hidden)
     if low is None:
         torch.mm(dh.T, x, out=made[0].flatten(0, 1))
     else:
         made[0].copy_((dh.bfloat16().T @ low).view_as(w1))
-
-
-def _adam(w: Tensor, g: Tensor, m: Tensor, v: Tensor, rates: Tensor, decays: Tensor, step: int) -> None:
-    """One step of Adam on `w (probes, ...)` in place, each probe with its own rate and decay; `step` counts from 1."""
-    bias1, bias2 = 1 - BETA1**step, (1 - BETA2**step) ** 0.5
-    if w.device.type == "cpu":
-        flat_w, flat_g, flat_m, flat_v = (t.reshape(len(w), -1).numpy() for t in (w, g, m, v))
-        constants = np.array([1 - BETA1, BETA2, 1 - BETA2, EPSILON, 1 / bias2], np.float32)
-        _adam_rows(flat_w, flat_g, flat_m, flat_v, (rates / bias1).numpy(), decays.numpy(), constants)
-        return
-    shape = -1, *[1] * (w.ndim - 1)
-    g = torch.addcmul(g, w, decays.view(shape))
-    m.lerp_(g, 1 - BETA1)
-    v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-    w.sub_(m / v.sqrt().div_(bias2).add_(EPSILON) * (rates.view(shape) / bias1))
-
-
-@compiled
-def _adam_rows(w, g, m, v, rates, decays, constants):
-    new1, old2, new2, epsilon, unbias2 = constants
-    for row in range(w.shape[0]):
-        rate, decay = rates[row], decays[row]
-        for i in range(w.shape[1]):
-            gradient = g[row, i] + decay * w[row, i]
-            first = m[row, i] + new1 * (gradient - m[row, i])
-            second = old2 * v[row, i] + new2 * gradient * gradient
-            m[row, i], v[row, i] = first, second
-            # np.divide: a plain `/` looks for a zero each time, and the loop would not run on vectors.
-            w[row, i] -= np.divide(rate * first, np.sqrt(second) * unbias2 + epsilon)
