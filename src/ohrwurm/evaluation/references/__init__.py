@@ -30,7 +30,7 @@ UNITS = {"share": 1.0, "percent": 100.0, "rank": 1.0}
 # Tasks that ask the same of a model, by different means: rows of one family are set beside each other, with a warning.
 FAMILIES = (
     {"probe", "linear", "ttmr-probe", "ttmr-finetune", "jukemir", "tagging", "genre", "key", ""},
-    {"zero-shot", "tagging"},
+    {"zero-shot", "tag-retrieval", "tagging"},
     {"retrieval", "described"},
 )
 
