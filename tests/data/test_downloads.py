@@ -220,6 +220,19 @@ def test_link_in_an_archive_cannot_lead_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("size", [45, 1000, 4096])
+def test_parts_may_end_anywhere(tmp_path: Path, pack, size: int) -> None:  # type: ignore[no-untyped-def]
+    whole = pack({f"{i}.txt": bytes([65 + i]) * 100 for i in range(20)})
+    parts = []
+    for start in range(0, len(whole), size):
+        parts.append(tmp_path / f"a.{len(parts) + 1:03d}")
+        parts[-1].write_bytes(whole[start : start + size])
+    (tmp_path / "in").mkdir()
+    assert len(unpack(parts, tmp_path / "in")) == 20
+    assert (tmp_path / "in" / "19.txt").read_bytes() == b"T" * 100
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
 def test_unpacking_goes_on_and_replaces_what_was_cut_short(tmp_path: Path, pack) -> None:  # type: ignore[no-untyped-def]
     archive = tmp_path / "a"
     archive.write_bytes(pack({"one.txt": b"12345", "sub/two.txt": b"678"}))

@@ -119,6 +119,7 @@ def prepare(
         splits = ", ".join(f"{n:,} {split or 'without a split'}" for split, n in made.counts.items())
         typer.echo(f"{len(made.manifest):,} tracks ({splits}): {made.folder / 'manifest.csv'}")
         typer.echo(f"{made.converted:,} recordings converted, {made.kept:,} there before; {len(failed):,} failed")
+        typer.echo(f"Licence: {benchmark.licence}. Cite: {benchmark.citation}.")
         for failure in failed[:SHOWN]:
             typer.echo(f"  {failure['track_id']}: {failure['path']}: {failure['reason']}", err=True)
         if len(failed) > SHOWN:

@@ -90,7 +90,8 @@ def unpack(parts: Sequence[Path], folder: Path, progress: Callable[[int, int], N
     """
     archive = parts[0]
     try:
-        with _Joined(parts) as joined:
+        # Buffered: a raw file may return less than asked, as at the end of a part, which no archive reader expects.
+        with io.BufferedReader(_Joined(parts), 1 << 18) as joined:
             if zipfile.is_zipfile(joined):
                 with zipfile.ZipFile(joined) as zipped:
                     entries = [(i.filename, i.file_size, i) for i in zipped.infolist() if not i.is_dir()]

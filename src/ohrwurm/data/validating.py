@@ -268,7 +268,7 @@ def _shared(tracks: Sequence[Track]) -> Iterable[Finding]:
         both = sorted(v for v, found in splits.items() if len(found) > 1)
         if not both:
             continue
-        held = [t for t in tracks if t.split == "test" and value(t) in both and "train" in splits[value(t)]]
+        held = [t for t in tracks if t.split == "test" and "train" in splits.get(value(t), ())]
         tests = sum(t.split == "test" for t in tracks)
         text = f"{len(both):,} {kind}s are in more than one split, e.g. {both[0]}"
         if held:
