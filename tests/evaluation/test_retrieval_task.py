@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from ohrwurm.evaluation.metrics import curves, tagging
 from ohrwurm.evaluation.protocols import words
 from ohrwurm.evaluation.protocols.retrieval import Options, cosine_statistics, queries
 from ohrwurm.evaluation.task import Job
-from ohrwurm.evaluation.tasks import Recordings, run
+from ohrwurm.evaluation.tasks import Recordings, recordings_of, run
 from ohrwurm.models import registry
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.ttmr import TTMRClassifier
@@ -135,3 +136,27 @@ def test_what_cannot_be_measured_is_refused(songs: list[Track]) -> None:
         run("retrieval", Brightness(), bare)
     with pytest.raises(ModelError, match="does not know words"):
         run("retrieval", registry.load("mel-statistics"), Recordings(Manifest(songs), "m"))
+
+
+def test_audiocaption_as_published_from_its_arrays(tmp_path: Path) -> None:
+    """MusCALL's own layout: JSON and arrays; the window is the one in the middle."""
+    folder = tmp_path / "audiocaption"
+    (folder / "audio").mkdir(parents=True)
+    rows = []
+    for i, (name, pitch) in enumerate(TONES.items()):
+        t = np.arange(3 * 8000) / 8000
+        sound = np.sin(2 * np.pi * np.where((t > 1) & (t < 2), pitch, 100) * t).astype(
+            np.float32
+        )  # in the middle alone
+        np.save(folder / "audio" / f"{i}.npy", np.repeat(sound, 2))  # at 16 kHz
+        rows.append({"audio_id": i, "caption": f"a {name} tone", "audio_path": f"{i}.npy"})
+    for split in ("train", "val"):
+        (folder / f"dataset_{split}.json").write_text("[]")
+    (folder / "dataset_test.json").write_text(json.dumps(rows))
+    card = registry.card("muscall")
+    model = Brightness(architecture=card.architecture, published=card.published, window=1.0, hop=1.0)
+    mine = recordings_of("audiocaption", "retrieval", tmp_path)
+    report = run("retrieval", model, mine, protocol="published", cache=tmp_path / "cache")
+    assert report.failures == {}
+    assert report.outcome.figures["R@1"].value == 1.0
+    assert report.outcome.published["R@1"] == 100.0

@@ -120,3 +120,14 @@ def test_a_crop_is_a_window_from_somewhere_and_the_same_again(songs: list[Path],
     start = int(np.random.default_rng((0, int(found.contents[1], 16))).integers(8000 - 3200 + 1))
     heard = torch.from_numpy(soundfile.read(songs[1], dtype="float32")[0][start : start + 3200])
     np.testing.assert_array_equal(found.values[1], model(heard[None]).pooled.numpy())
+
+
+def test_arrays_are_kept_by_their_rate(tmp_path: Path) -> None:
+    """A rate put right in the manifest is another sound, although the file is the same."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).uniform(-0.5, 0.5, 16000).astype(np.float32))
+    made = [
+        track_vectors([tmp_path / "a.npy"], MODEL, cache=tmp_path, sample_rates={str(tmp_path / "a.npy"): rate}).values
+        for rate in (16000, 8000, 16000)
+    ]
+    np.testing.assert_array_equal(made[0], made[2])
+    assert np.abs(made[0] - made[1]).max() > 0.01

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ohrwurm.audio.arrays import SUFFIX, ArrayReader
 from ohrwurm.audio.files import BLOCK, StreamResampler, open_reader, sanitized
 from ohrwurm.errors import AudioError
 
@@ -54,9 +55,11 @@ def serve() -> None:
             return
 
 
-def _decode(output: IO[bytes], path: str, rates: list[int], block_seconds: float, max_seconds: float) -> None:
+def _decode(
+    output: IO[bytes], path: str, rates: list[int], block_seconds: float, max_seconds: float, native: int | None
+) -> None:
     begun = time.process_time()
-    reader = open_reader(path)
+    reader = ArrayReader(path, native) if path.endswith(SUFFIX) else open_reader(path)
     info = reader.info
     if info.duration is not None and info.duration > max_seconds:
         raise _too_long(path, info.duration, max_seconds)

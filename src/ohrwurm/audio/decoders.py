@@ -78,7 +78,7 @@ class AudioInfo:
     duration: float | None
     format: str
     codec: str
-    decoder: Literal["soundfile", "av"]
+    decoder: Literal["soundfile", "av", "numpy"]
     exact: bool
 
 

@@ -157,8 +157,13 @@ class Decoder:
             self._child.end()
             self._child = None
 
-    def stream(self, path: str | Path, rates: Sequence[int], block_seconds: float = 10.0) -> Decoded:
+    def stream(
+        self, path: str | Path, rates: Sequence[int], block_seconds: float = 10.0, native: int | None = None
+    ) -> Decoded:
         """Decode `path` once, to mono at every rate of `rates` (Hz), in blocks of about `block_seconds`.
+
+        Args:
+            native: the rate of an array (`ohrwurm.audio.arrays`), which does not say it; None for audio files.
 
         Returns:
             An iterator over blocks that carries the file's `info`.
@@ -179,6 +184,7 @@ class Decoder:
             "block_seconds": block_seconds,
             "max_seconds": self.limits.max_seconds,
             "wall_seconds": self.limits.wall_seconds,
+            "native": native,
         }
         if self._child is None or not self._child.request(request):
             self._child = _Child(self._code, self.limits.memory_bytes)

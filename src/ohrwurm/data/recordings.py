@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from ohrwurm.atomic import write_text
+from ohrwurm.audio.arrays import SUFFIX, ArrayReader
 from ohrwurm.audio.files import load, probe, resample, stream
 from ohrwurm.data.sources import manifest_of, refuse_training
 from ohrwurm.data.tracks import Manifest, Track
@@ -124,11 +125,8 @@ def fitted(x: np.ndarray, samples: int) -> np.ndarray:
 
 
 def _segment(path: str, rate: int, begin: int, end: int) -> np.ndarray:
-    if path.endswith(".npy"):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)[..., begin:end]
-        full = float(np.iinfo(array.dtype).max) + 1 if np.issubdtype(array.dtype, np.integer) else 1.0
-        array = array.astype(np.float32) / np.float32(full)
-        return array.mean(0) if array.ndim == 2 else array
+    if path.endswith(SUFFIX):
+        return ArrayReader(path, rate).segment(begin, end).mean(0)
     return load(path, start=begin / rate, duration=(end - begin) / rate)[0]
 
 
@@ -140,6 +138,16 @@ def whole_array(track: Track, sample_rate: int) -> np.ndarray:
     """
     length = _length(track)
     return resample(_segment(track.path, length.rate, 0, length.samples), length.rate, sample_rate)
+
+
+def array_rate(track: Track) -> int | None:
+    """The rate in Hz of a track that is a `.npy` file, from its manifest; None of other files, or where it is not said.
+
+    >>> array_rate(Track("a", "a.npy", annotations={"sample_rate": "16000"})), array_rate(Track("b", "b.wav"))
+    (16000, None)
+    """
+    said = str(track.annotations.get("sample_rate", ""))
+    return int(said) if track.path.endswith(SUFFIX) and said.isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -185,18 +193,9 @@ def lengths_of(tracks: Iterable[Track], workers: int = 8) -> dict[str, Length | 
 
 
 def _length(track: Track) -> Length:
-    if track.path.endswith(".npy"):
-        rate = track.annotations.get("sample_rate")
-        if not rate:
-            raise AudioError(track.path, "unreadable", "a .npy file needs its rate in the manifest's sample_rate")
-        try:
-            array = np.load(track.path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise AudioError(track.path, "unreadable", str(error)) from error
-        if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[0] > array.shape[1]):
-            shape = "(samples,) or (channels, samples)"
-            raise AudioError(track.path, "unreadable", f"an array {array.shape}, which should be {shape}")
-        return Length(array.shape[-1], int(rate))
+    if track.path.endswith(SUFFIX):
+        info = ArrayReader(track.path, array_rate(track)).info
+        return Length(info.samples or 0, info.sample_rate)
     info = probe(track.path)
     if info.duration is None:  # the header does not say: count
         return Length(sum(piece.shape[-1] for piece in stream(track.path)), info.sample_rate)

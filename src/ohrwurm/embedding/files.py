@@ -60,7 +60,7 @@ class FileEmbedding:
         starts, valid: `(windows,)` seconds from the start of the file; seconds of audio, not padding, in the window.
         duration: seconds of audio decoded.
         flags: some of ``shorter-than-a-window``, ``silent``, ``truncated`` (ends before its header says),
-            ``damaged`` (parts could not be decoded), ``decoder:soundfile`` or ``decoder:av``.
+            ``damaged`` (parts could not be decoded), ``decoder:soundfile``, ``decoder:av`` or ``decoder:numpy``.
         timing: for benchmarks; not part of equality.
         frames: float32 `(T, size)`, where they were asked for: those of the whole file, stitched from its windows
             (`ohrwurm.embedding.frames.Stitcher` says how).
@@ -202,6 +202,7 @@ def embed_file(
     lock: threading.Lock | None = None,
     protocol: Protocol | None = None,
     frames: bool = False,
+    native: int | None = None,
 ) -> list[FileEmbedding]:
     """Embed one file with several models from a single decode.
 
@@ -215,6 +216,7 @@ def embed_file(
         protocol: "published" for the paper's own windowing, "ohrwurm" for ours; by default what the card says, ours.
             A published windowing that needs to know the length of the file (centre, even) decodes it twice.
         frames: also give the frames of the whole file; memory then grows with it.
+        native: the rate in Hz of a `.npy` file, which does not say it.
 
     Returns:
         One `FileEmbedding` a model, in the order of `models`.
@@ -235,14 +237,14 @@ def embed_file(
     lengths: dict[int, int] = {}
     if any(lane.windowing.needs_length for lane in lanes):
         begun = time.perf_counter()
-        with closing(decoder.stream(path, rates)) as counted:
+        with closing(decoder.stream(path, rates, native=native)) as counted:
             for blocks in counted:
                 lengths = {rate: lengths.get(rate, 0) + len(block) for rate, block in blocks.items()}
         decode, waited = counted.seconds, time.perf_counter() - begun
     for lane in lanes:
         lane.begin(lengths.get(lane.rate, 0) if lane.windowing.needs_length else None)
     begun = time.perf_counter()
-    with closing(decoder.stream(path, rates)) as decoded:
+    with closing(decoder.stream(path, rates, native=native)) as decoded:
         for blocks in decoded:
             waited += time.perf_counter() - begun
             peak = max(peak, *(float(np.abs(block).max(initial=0.0)) for block in blocks.values()))
@@ -269,6 +271,7 @@ def try_file(
     lock: threading.Lock | None = None,
     protocol: Protocol | None = None,
     frames: bool = False,
+    native: int | None = None,
 ) -> list[FileEmbedding] | AudioError:
     """`embed_file` for one of many: what goes wrong with this file is returned, so that the others can be done.
 
@@ -277,8 +280,9 @@ def try_file(
     """
     try:
         return embed_file(
-            path, models, decoder=decoder, batch_size=batch_size, lock=lock, protocol=protocol, frames=frames
-        )
+            path, models, decoder=decoder, batch_size=batch_size, lock=lock, protocol=protocol, frames=frames,
+            native=native,
+        )  # fmt: skip
     except AudioError as error:
         return error
     except CardError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -25,6 +25,7 @@ def embed(  # type: ignore[overload-overlap]  # a str is a sequence of str as we
     precision: Precision | Literal["auto"] = ...,
     device: str = ...,
     weights: str | Path | None = ...,
+    sample_rates: Mapping[str, int] | None = ...,
     batch_size: int = ...,
     workers: int | None = ...,
 ) -> FileEmbedding: ...
@@ -41,6 +42,7 @@ def embed(
     precision: Precision | Literal["auto"] = ...,
     device: str = ...,
     weights: str | Path | None = ...,
+    sample_rates: Mapping[str, int] | None = ...,
     batch_size: int = ...,
     workers: int | None = ...,
 ) -> list[FileEmbedding | AudioError]: ...
@@ -56,6 +58,7 @@ def embed(
     precision: Precision | Literal["auto"] = "fp32",
     device: str = "cpu",
     weights: str | Path | None = None,
+    sample_rates: Mapping[str, int] | None = None,
     batch_size: int = 8,
     workers: int | None = None,
 ) -> FileEmbedding | list[FileEmbedding | AudioError]:
@@ -68,6 +71,7 @@ def embed(
         frames: also give the frames of the whole file, with their times.
         protocol: "published" for the windows of the model's paper; ours by default.
         precision, device, weights: as for `ohrwurm.load`.
+        sample_rates: path → Hz of `.npy` files, which do not say theirs.
         batch_size: windows per call of the model on an accelerator; on a CPU it is always one.
         workers: files at a time, by default one a core; each then computes in one thread. Vectors do not depend on it.
 
@@ -92,13 +96,14 @@ def embed(
     options: dict[str, Any] = {
         "batch_size": batch_size, "lock": shared_lock(encoder), "protocol": protocol, "frames": frames
     }  # fmt: skip
+    natives = sample_rates or {}
     if isinstance(paths, (str, Path)):
         with Decoder() as decoder:
-            return embed_file(paths, [encoder], decoder=decoder, **options)[0]
+            return embed_file(paths, [encoder], decoder=decoder, native=natives.get(str(paths)), **options)[0]
 
     def one(item: tuple[int, str | Path], decoder: Decoder) -> tuple[int, FileEmbedding | AudioError]:
         index, path = item
-        found = try_file(path, [encoder], decoder=decoder, **options)
+        found = try_file(path, [encoder], decoder=decoder, native=natives.get(str(path)), **options)
         return index, found if isinstance(found, AudioError) else found[0]
 
     results = dict(pool.run(list(enumerate(paths)), one, workers=workers))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from ohrwurm.data.recordings import array_rate
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.crops import crop_vectors
@@ -186,12 +187,16 @@ class Job(Generic[O]):
             DataError: none of them could be used.
         """
         chosen, model = self._asked(tracks, windowing)
-        return self._noted(chosen, track_vectors([t.path for t in chosen], model, **self._how))
+        return self._noted(
+            chosen, track_vectors([t.path for t in chosen], model, sample_rates=_rates(chosen), **self._how)
+        )
 
     def windows(self, tracks: Sequence[Track] | None = None, windowing: Mapping[str, Any] | None = None) -> Rows:
         """The vectors of every window of tracks, as the model returns them; otherwise as `vectors`."""
         chosen, model = self._asked(tracks, windowing)
-        return self._noted(chosen, window_vectors([t.path for t in chosen], model, **self._how))
+        return self._noted(
+            chosen, window_vectors([t.path for t in chosen], model, sample_rates=_rates(chosen), **self._how)
+        )
 
     def crops(self, tracks: Sequence[Track] | None = None) -> Rows:
         """The vector of one window from anywhere in each track, drawn by the seed; otherwise as `vectors`.
@@ -295,6 +300,11 @@ def settings(options: Any) -> dict[str, Any]:
         name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
         for name, value in ((f.name, getattr(options, f.name)) for f in dataclasses.fields(options))
     }
+
+
+def _rates(tracks: Sequence[Track]) -> dict[str, int]:
+    """Path → Hz of those tracks that are arrays."""
+    return {str(Path(t.path)): rate for t in tracks if (rate := array_rate(t)) is not None}
 
 
 def _stamp(path: str) -> tuple[int, int]:

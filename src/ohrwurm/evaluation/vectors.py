@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,7 @@ def track_vectors(
     *,
     cache: Path | None = None,
     workers: int | None = None,
+    sample_rates: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Vectors:
     """Embed recordings, or read their vectors from the cache.
@@ -69,6 +70,7 @@ def track_vectors(
         paths: audio files; one that cannot be used is listed in `failures` and costs nothing else.
         cache: folder to keep vectors in; None keeps nothing.
         workers: files at a time; by default one a core.
+        sample_rates: path → Hz of `.npy` files, which do not say theirs.
         progress: called with the number of files done and their total.
 
     Raises:
@@ -78,10 +80,13 @@ def track_vectors(
     size = FILES_A_ROUND * (workers or default_workers())
 
     def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
-        return [m if isinstance(m, AudioError) else m.vector for m in embed(files, model, workers=workers)]
+        made = embed(files, model, workers=workers, sample_rates=sample_rates)
+        return [m if isinstance(m, AudioError) else m.vector for m in made]
 
     kept = None if cache is None else folder_of(cache, "vectors", model)
-    found = collect(paths, make, (model.card.dim,), folder=kept, size=size, progress=progress)
+    found = collect(
+        paths, make, (model.card.dim,), folder=kept, size=size, sample_rates=sample_rates, progress=progress
+    )
     return Vectors(found.rows, np.stack(found.values), found.contents, found.failures)
 
 
@@ -91,6 +96,7 @@ def window_vectors(
     *,
     cache: Path | None = None,
     workers: int | None = None,
+    sample_rates: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
     """The vectors of every window of recordings, as the model returns them; otherwise as `track_vectors`.
@@ -101,10 +107,13 @@ def window_vectors(
     size = FILES_A_ROUND * (workers or default_workers())
 
     def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
-        return [m if isinstance(m, AudioError) else m.windows for m in embed(files, model, workers=workers)]
+        made = embed(files, model, workers=workers, sample_rates=sample_rates)
+        return [m if isinstance(m, AudioError) else m.windows for m in made]
 
     kept = None if cache is None else folder_of(cache, "windows", model)
-    return collect(paths, make, (None, model.card.dim), folder=kept, size=size, progress=progress)
+    return collect(
+        paths, make, (None, model.card.dim), folder=kept, size=size, sample_rates=sample_rates, progress=progress
+    )
 
 
 def folder_of(cache: Path, kind: str, model: AudioEncoder) -> Path:
@@ -120,6 +129,7 @@ def collect(
     folder: Path | None,
     size: int,
     name: str = "",
+    sample_rates: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
     """One array a recording, made or read from `folder`; a killed run loses at most `size` of them.
@@ -128,6 +138,7 @@ def collect(
         make: files and the hashes of their content → an array each, or why there is none.
         shape: of an array; None where it may have any length.
         name: what else the arrays depend on, beside the content of the file.
+        sample_rates: path → Hz of files that do not say theirs; what is kept depends on them too.
         progress: called with the number of files done and their total.
 
     Raises:
@@ -137,15 +148,18 @@ def collect(
     found: dict[int, NDArray[np.float32]] = {}
     failures: dict[int, AudioError] = {}
     contents: dict[int, str] = {}
+    named: dict[int, str] = {}
+    rates = sample_rates or {}
     waiting = []
     for i, file in enumerate(files):
         try:
             contents[i] = _content(file)
+            named[i] = contents[i] + name + (f"@{rates[str(file)]}" if str(file) in rates else "")
         except OSError as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             failures[i] = AudioError(file, reason, error.strerror or "")
             continue
-        kept = None if folder is None else _read(_place(folder, contents[i] + name), shape)
+        kept = None if folder is None else _read(_place(folder, named[i]), shape)
         if kept is None:
             waiting.append(i)
         else:
@@ -160,7 +174,7 @@ def collect(
                 continue
             found[i] = made
             if folder is not None:
-                with replacing(_place(folder, contents[i] + name)) as temporary:
+                with replacing(_place(folder, named[i])) as temporary:
                     np.save(temporary, made, allow_pickle=False)
         tell(len(files) - len(waiting) + start + len(some), len(files))
     if not found:
