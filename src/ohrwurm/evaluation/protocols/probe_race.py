@@ -9,9 +9,10 @@ nothing but rate and decay are a family, and what is trained of it gives each of
 * a stronger decay: the score with the weakest decay at that rate, plus the most that decay gained anywhere in the
   family (if anything), plus what decay gains by chance.
 
-What is gained by chance is measured in the sweep itself, over all families: the mean gain, if positive, and
+What is gained by chance is measured in the sweep itself, over all families trained so far: the mean gain and
 `DEVIATIONS` standard deviations, and no less than one item of the validation split. So each family tells its own trend,
-all of them tell how far a trend is to be trusted, and where scores scatter, more is trained.
+all of them tell how far a trend is to be trusted, and where scores scatter, more is trained. A lowering that fewer than
+`PAIRS` families have been through counts like the one before it.
 
 The race is over when no untrained probe hopes to beat the best trained one. Nothing is cut short: every probe that is
 trained runs to its published end, so the winner's weights and numbers are those of the whole sweep. What is measured
@@ -55,7 +56,8 @@ class Race:
 
     def __init__(self, configs: Sequence[ProbeConfig], least: float) -> None:
         self.least = least
-        self.rates = np.array([c.learning_rate for c in configs])
+        kinds = [(-c.learning_rate, c.hidden_layer_sizes, c.batch_size) for c in configs]
+        self.costs = np.array([sorted(set(kinds)).index(kind) for kind in kinds])
         families: dict[ProbeConfig, list[int]] = defaultdict(list)
         for row, c in enumerate(configs):
             families[replace(c, learning_rate=1.0, l2_weight_decay=None)].append(row)
@@ -69,8 +71,8 @@ class Race:
     def choose(self, scores: Scores) -> list[int]:
         """Rows of the probes to train next, given the best validation scores of all `(configs,)`, NaN where untrained.
 
-        None when the race is over. Of those that may win the ones with the highest rate come first: they are done
-        soonest, and each that scores higher leaves less hope to the rest.
+        None when the race is over. Of those that may win the cheapest come first, by rate, shape and batch size: what
+        they reach leaves less hope to the rest, and tells more about it.
         """
         hopes, trained = self.hopes(scores), np.isfinite(scores)
         for some in (slice(2), slice(2, None)):  # a trend needs two rates; too few families tell none
@@ -87,12 +89,14 @@ class Race:
                 may_win[rate[1:]] = False  # what it reaches tells more
         if not may_win.any():
             return []
-        return np.flatnonzero(may_win & (self.rates == self.rates[may_win].max())).tolist()
+        return np.flatnonzero(may_win & (self.costs == self.costs[may_win].min())).tolist()
 
     def hopes(self, scores: Scores) -> Scores:
         """The score of each trained probe, and the most that each other one is hoped to reach; infinite if unknown."""
-        lowering = [scores[f[1][0]] - scores[f[0][0]] for f in self.families if len(f) > 1]
-        by_rate = self._chance(lowering)
+        by_rate: list[float] = [np.inf]  # what each lowering gains by chance, at first as much as the one before
+        for i in range(1, max(map(len, self.families))):
+            chance = self._chance([scores[f[i][0]] - scores[f[i - 1][0]] for f in self.families if len(f) > i])
+            by_rate.append(chance if chance < np.inf else by_rate[-1])
         by_decay = self._chance([gain for family in self.families for gain in _decay_gains(family, scores)])
         hopes = np.where(np.isfinite(scores), scores, np.inf)
         for family in self.families:
@@ -102,7 +106,7 @@ class Race:
                 if np.isnan(scores[lead]) and i > 1:
                     higher, highest = hopes[family[i - 1][0]], hopes[family[i - 2][0]]
                     if higher < np.inf:
-                        hopes[lead] = higher + max(0.0, higher - highest) + by_rate
+                        hopes[lead] = higher + max(0.0, higher - highest) + by_rate[i]
                 for row in rate[1:]:
                     if np.isnan(scores[row]):
                         hopes[row] = hopes[lead] + gained + by_decay
@@ -112,7 +116,7 @@ class Race:
         known = np.array([g for g in gains if np.isfinite(g)])
         if len(known) < PAIRS:
             return np.inf
-        return max(self.least, max(0.0, float(known.mean())) + DEVIATIONS * float(known.std()))
+        return max(self.least, float(known.mean() + DEVIATIONS * known.std()))
 
 
 def _decay_gains(family: list[list[int]], scores: Scores) -> list[float]:
