@@ -21,8 +21,8 @@ from ohrwurm.evaluation.metrics.compared import Compared, Doubles, Factors, Indi
 from ohrwurm.evaluation.metrics.ranking import Groups, Standing, by_value, fill, unknown
 
 BLOCK, LARGE_BLOCK = 1024, 2048  # vectors of a block on either side; more where making them ready takes long
-LINES = 128  # of a block counted at a time: its comparisons fit a byte, and the cache
-FEW = 4  # columns picked out cost about this many times as much as columns side by side
+LINES, PIECE = 128, 32  # of a block counted at a time: its comparisons fit a byte, and the cache
+FEW = 0.5  # share of groups up to which columns are picked out
 PASSES = 48  # most versions of a query that are compared one by one; for more, sorting is faster
 WIDER = 16.0  # times as much products are held to be off if they are found to be
 AGAIN = 200_000  # pairs that are looked at again at a time
@@ -237,11 +237,8 @@ class _Counts:
         if count.max() > PASSES:
             self._by_sorting(products, edges, start)
             return
-        columns = []  # the n-th groups of the queries that have so many; most versions come first
-        for n in range(count.max()):
-            wide = int(np.flatnonzero(count > n)[-1]) + 1
-            columns.append(np.where(count[:wide] > n, edges[:wide] + n, -1))
-        self._by_comparing(products, columns, start)
+        for line in range(0, len(products), LINES):
+            self._by_comparing(products[line : line + LINES], edges, line + start)
 
     def _compare(self, products: NDArray[np.float32], query: Indices, item: Indices) -> None:
         """Products of queries and their versions with what they should be."""
@@ -254,35 +251,40 @@ class _Counts:
         off = np.abs(products - known) / (self._error(query, known) + 1e-300)  # which is 0 where all vectors are equal
         self._worst = max(self._worst, float(off.max(initial=0.0)))
 
-    def _by_comparing(self, products: NDArray[np.float32], columns: list[Indices], start: int) -> None:
-        """Groups one a query, -1 for none; all of them on some lines before the next lines are fetched."""
-        wide = products.shape[1]
-        low = [np.where(group < 0, np.inf, self.low[group]).astype(np.float32) for group in columns]
-        high = [np.where(group < 0, np.inf, self.high[group]).astype(np.float32) for group in columns]
-        nearer = [np.zeros(len(group), np.int64) for group in columns]
-        mask = np.empty((LINES, wide), bool)
-        for line in range(0, len(products), LINES):
-            lines = products[line : line + LINES]
-            nearest = lines.max(axis=0)
-            for n, group in enumerate(columns):
-                # Most versions of a good model are nearer than all of these lines: only the others are looked at.
-                query = np.flatnonzero(nearest[: len(group)] >= low[n])
-                few = len(query) < len(group) // FEW
-                some = lines[:, query] if few else lines[:, : len(group)]
-                here = query if few else slice(None)
-                below, beyond, over = low[n][here], high[n][here], mask[: len(some), : some.shape[1]]
-                np.greater(some, beyond, out=over)
-                sure = np.add.reduce(over.view(np.uint8), axis=0, dtype=np.uint8)
-                np.greater_equal(some, below, out=over)
-                maybe = np.add.reduce(over.view(np.uint8), axis=0, dtype=np.uint8)
-                nearer[n][here] += sure
-                unsure = np.flatnonzero(sure != maybe)
-                if len(unsure):
-                    column = some[:, unsure]
-                    item, at = np.nonzero((column >= below[unsure]) & (column <= beyond[unsure]))
-                    self._later(group[here][unsure[at]], item + start + line)
-        for group, count in zip(columns, nearer, strict=True):
-            self.above[group[group >= 0]] += count[group >= 0]
+    def _by_comparing(self, lines: NDArray[np.float32], edges: Indices, item: int) -> None:
+        """All groups of the queries between `edges`, in similarities to a few items from `item` on.
+
+        Most versions of a good model are nearer than all of the items: the others alone are compared, unless they are
+        so many that columns side by side are faster than columns picked out.
+        """
+        count, groups = np.diff(edges), np.arange(edges[0], edges[-1])
+        query = np.repeat(np.arange(len(count)), count)
+        low = self.low[groups]
+        pieces = [lines[start : start + PIECE] for start in range(0, len(lines), PIECE)]
+        nearest = [piece.max(axis=0) for piece in pieces]
+        if np.count_nonzero(np.maximum.reduce(nearest)[query] >= low) <= len(groups) * FEW:
+            for n, (piece, near) in enumerate(zip(pieces, nearest, strict=True)):
+                some = np.flatnonzero(near[query] >= low)
+                self._tally(piece[:, query[some]], groups[some], item + n * PIECE)
+            return
+        for n in range(count.max()):
+            having = np.flatnonzero(count > n)  # most versions come first: mostly all up to the last
+            side_by_side = having[-1] + 1 == len(having)
+            self._tally(lines[:, : len(having)] if side_by_side else lines[:, having], edges[having] + n, item)
+
+    def _tally(self, columns: NDArray[np.float32], group: Indices, item: int) -> None:
+        """A column of similarities for each of some groups, to items from `item` on."""
+        low, high = self.low[group], self.high[group]
+        mask = np.greater(columns, high)
+        sure = np.add.reduce(mask.view(np.uint8), axis=0, dtype=np.uint8)
+        np.greater_equal(columns, low, out=mask)
+        maybe = np.add.reduce(mask.view(np.uint8), axis=0, dtype=np.uint8)
+        self.above[group] += sure
+        unsure = np.flatnonzero(sure != maybe)
+        if len(unsure):
+            column = columns[:, unsure]
+            place, at = np.nonzero((column >= low[unsure]) & (column <= high[unsure]))
+            self._later(group[unsure[at]], place + item)
 
     def _by_sorting(self, products: NDArray[np.float32], edges: Indices, start: int) -> None:
         """All groups of the queries between `edges`."""
