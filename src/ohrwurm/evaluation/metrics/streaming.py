@@ -228,8 +228,8 @@ class _Counts:
         products = products[:, : stop - first]
         begins, ends = plan.begins[first:stop] - start, plan.ends[first:stop] - start
         if ends.max() > 0 and begins.min() < len(products):  # versions are no strangers
-            line = np.arange(len(products))[:, None]
-            item, query = np.nonzero((line >= begins) & (line < ends))
+            place = np.arange(len(products))[:, None]
+            item, query = np.nonzero((place >= begins) & (place < ends))
             self._compare(products[item, query], query + first, item + start)
             products[item, query] = -np.inf
         edges = self.edges[first : stop + 1]
