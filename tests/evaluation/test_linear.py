@@ -11,7 +11,7 @@ from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.protocols import linear
 from ohrwurm.evaluation.protocols.head_training import Course
 from ohrwurm.evaluation.protocols.targets import Fold, Targets, folds_of
-from ohrwurm.models.heads import EvaluationHead, ProbeHead, read_head, save_head
+from ohrwurm.models.heads import EvaluationHead, FineTuneHead, ProbeHead, read_head, save_head
 
 SHORT = Course(0.05, 1e-6, 16, epochs=12, patience=10)
 
@@ -146,6 +146,15 @@ def test_heads_are_saved_under_their_published_names_and_read_back(tmp_path, hid
         assert isinstance(read, EvaluationHead)
         assert read.state_dict().keys() == head.state_dict().keys()
         assert all(torch.equal(read.state_dict()[k], v) for k, v in head.state_dict().items())
+
+
+def test_the_head_of_a_fine_tuned_checkpoint_is_read_from_it(tmp_path) -> None:
+    head = FineTuneHead(6, 3)
+    state = {"audio_encoder.cls_token": torch.zeros(6), **head.state_dict()}
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "best.pth")
+    read = read_head(tmp_path / "best.pth")
+    vectors = torch.randn(4, 6)
+    torch.testing.assert_close(read(vectors), head.eval()(vectors))
 
 
 def test_other_heads_are_refused(tmp_path) -> None:

@@ -68,6 +68,10 @@ class FineTuneHead(nn.Module):
     def forward(self, cls: Tensor) -> Tensor:
         return self.cls_head(self.dropout(cls))
 
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The head of a fine-tuned checkpoint, which also holds the encoder (`audio_encoder.*`)."""
+        return {key: tensor for key, tensor in state.items() if key.startswith("cls_head.")}
+
 
 class EvaluationHead(nn.Sequential):
     """CLMR's head on a frozen encoder, `(..., dim)` → logits `(..., classes)`: Linear, or Linear, ReLU, Linear.
@@ -103,9 +107,10 @@ class EvaluationHead(nn.Sequential):
         return {f"model.{key}": tensor for key, tensor in self.state_dict().items()}
 
 
-def read_head(file: str | Path) -> ProbeHead | EvaluationHead:
+def read_head(file: str | Path) -> ProbeHead | EvaluationHead | FineTuneHead:
     """A trained head, its kind and size told by the file: a checkpoint of TTMR's probing (`cls_head.*`,
-    `norm_layer.*`) or of CLMR's linear evaluation (`model.0.*`), published or our own (`.safetensors`).
+    `norm_layer.*`), of its fine-tuning (`cls_head.0.*` a LayerNorm), or of CLMR's linear evaluation (`model.0.*`),
+    published or our own (`.safetensors`).
 
     Raises:
         ModelError: the file is missing or damaged, or holds no such head.
@@ -113,6 +118,11 @@ def read_head(file: str | Path) -> ProbeHead | EvaluationHead:
     from ohrwurm.models.convert import published_state, read_weights
 
     state = {key.removeprefix("model."): tensor for key, tensor in published_state(file).items()}
+    if "cls_head.1.weight" in state:
+        classes, dim = state["cls_head.1.weight"].shape
+        fine_tuned = FineTuneHead(dim, classes)
+        read_weights(fine_tuned, file)
+        return fine_tuned.eval()
     for first, second in (
         ("cls_head.weight", ""),
         ("cls_head.0.weight", "cls_head.2.weight"),

@@ -40,7 +40,7 @@ from ohrwurm.evaluation.protocols.targets import Asked, Fold, Targets, planned
 from ohrwurm.evaluation.report import Outcome
 from ohrwurm.evaluation.task import Job, Recordings, Task, option
 from ohrwurm.models.base import AudioEncoder, ModelCard
-from ohrwurm.models.heads import EvaluationHead, read_head, save_head
+from ohrwurm.models.heads import EvaluationHead, FineTuneHead, ProbeHead, read_head, save_head
 
 COURSE = Course(lr=1e-3, weight_decay=1e-6, batch_size=48, epochs=200, schedule="plateau", patience=10)
 PUBLISHED_AS = (
@@ -58,7 +58,8 @@ class Options(Asked):
 
     head: Literal["linear", "mlp"] = option("linear", "One layer, or a hidden one as wide as the vectors.")
     head_weights: Path | None = option(
-        None, "Test this head (a published fine-tuner's .ckpt, or one saved here) instead of training one."
+        None,
+        "Test this head (a published fine-tuner's .ckpt, one saved here, a fine-tuned TTMR's) instead of training one.",
     )
     save_head: Path | None = option(None, "Write the trained head here (.safetensors, under its published names).")
 
@@ -227,17 +228,15 @@ def _measure(test: Told, targets: Targets, seed: int, validation: Told | None = 
     return labels.tags(test.scores, test.y, targets.names, form="clmr", validation=seen, seed=seed)
 
 
-def _given(file: Path, card: ModelCard, targets: Targets) -> EvaluationHead:
+def _given(file: Path, card: ModelCard, targets: Targets) -> EvaluationHead | FineTuneHead:
     head = read_head(file)
-    if not isinstance(head, EvaluationHead):
+    if isinstance(head, ProbeHead):
         raise ModelError(f"{file}: a head of TTMR's probing, which reads track vectors; ttmr-probe tests it")
-    first, last = head[0], head[-1]
-    assert isinstance(first, nn.Linear)
-    assert isinstance(last, nn.Linear)
-    if (first.in_features, last.out_features) != (card.dim, len(targets.names)):
+    layers = [m for m in head.modules() if isinstance(m, nn.Linear)]
+    if (layers[0].in_features, layers[-1].out_features) != (card.dim, len(targets.names)):
         raise ModelError(
-            f"{file}: a head from {first.in_features} numbers to {last.out_features} labels; {card.name} gives "
-            f"{card.dim}, and there are {len(targets.names)} labels"
+            f"{file}: a head from {layers[0].in_features} numbers to {layers[-1].out_features} labels; {card.name} "
+            f"gives {card.dim}, and there are {len(targets.names)} labels"
         )
     return head
 

@@ -296,7 +296,7 @@ def _sentence(options: Options, folds: int, given: bool) -> str:
 def _given(file: Path, dim: int, names: Sequence[str]) -> ProbeHead:
     head = read_head(file)
     if not isinstance(head, ProbeHead):
-        raise ModelError(f"{file}: a head of CLMR's linear evaluation, which reads single windows; linear tests it")
+        raise ModelError(f"{file}: a head that reads single windows (CLMR's, or a fine-tuned one); linear tests it")
     with torch.inference_mode():
         try:
             count = head(torch.zeros(1, dim)).shape[1]
