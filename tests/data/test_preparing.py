@@ -245,6 +245,24 @@ def test_a_prepared_folder_is_found_and_wins(published: Path, tmp_path: Path) ->
         prepare(CLIPS, "", tmp_path / "again", source=data / "clips-all")
 
 
+def test_the_folder_of_a_set_is_found_before_one_around_it_that_looks_the_same(published: Path, tmp_path: Path) -> None:
+    """A table of the set may lie in the folder of data sets, too."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "table.csv").write_text(TABLE)
+    assert CLIPS.place(data) == data
+    published.rename(data / "clips")
+    assert CLIPS.place(data) == data / "clips"
+    assert CLIPS.place(data / "clips") == data / "clips"
+    (data / "clips" / "table.csv").unlink()
+    assert CLIPS.place(data) == data
+    (data / "table.csv").unlink()
+    for root in (data, data / "clips"):  # the set's own name: whoever reads it says what is missing of it
+        assert CLIPS.place(root) == data / "clips"
+        with pytest.raises(DataError, match=r"clips/table\.csv: missing"):
+            CLIPS.read(root)
+
+
 def test_nothing_is_overwritten(published: Path, tmp_path: Path) -> None:
     prepare(CLIPS, "", tmp_path / "out", source=published)
     with pytest.raises(DataError, match="another set, variant or form of audio"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ohrwurm.data.archives import data_root, unpacked
+from ohrwurm.data.archives import data_root, lying, unpacked
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -183,13 +183,19 @@ class Benchmark:
             DataError: it is not there.
         """
         base, name = data_root(root), self._named(variant)
-        if (base / PREPARED).is_file() or self.layout_of(base) is not None:
+        if (base / PREPARED).is_file():
             return base
         for candidate in (f"{self.name}-{name}", self.name) if prepared else ():
             if is_prepared(base / candidate, self.name, name):
                 return base / candidate
+        own = self.folder or self.name
+        inside = lying(base, own)
+        if inside is None and base.name in (own, self.name):
+            return base
+        if self.layout_of(base) and (inside is None or (inside.is_dir() and not self.layout_of(inside))):
+            return base
         try:
-            return unpacked(base, self.folder or self.name)
+            return unpacked(base, own)
         except DataError as error:
             advice = f" {self.advice}" if self.advice else ""
             raise DataError(f"{error}; ohrwurm data prepare {self.name} says what to do.{advice}") from error
