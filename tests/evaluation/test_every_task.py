@@ -151,3 +151,10 @@ def test_an_unknown_task_is_an_error() -> None:
     with pytest.raises(DataError, match=r"no task named 'covers'\. Known: versions"):
         ohrwurm.evaluate("covers")
     assert invoke("evaluate", "covers").exit_code == 2
+
+
+def test_cards_name_tasks_that_exist() -> None:
+    """What a paper cuts otherwise for a task would never be used under another name."""
+    told = {name: registry.card(name).published.get("tasks", {}).keys() for name in registry.names()}
+    assert {task for keys in told.values() for task in keys} <= MODULES.keys()
+    assert told["ttmr-contrastive-bert-tag"] >= {"retrieval", "tag-retrieval", "zero-shot"}

@@ -355,7 +355,7 @@ def published_card(name: str, folder: str, description: str, **fields: Any) -> M
             "pooling": "mean",
             "tasks": {
                 **{task: {"place": "even", "count": 3} for task in ("retrieval", "tag-retrieval")},
-                **{task: {"place": "even", "count": 8} for task in ("zero-shot", "probing", "fine-tuning")},
+                **{task: {"place": "even", "count": 8} for task in ("zero-shot", "probe")},
             },
             "note": "the authors' inference example; their evaluation on ECALS takes 3 windows a track, that on other "
             "sets 8",
