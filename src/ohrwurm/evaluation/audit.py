@@ -41,7 +41,11 @@ HINTS = ("sounds alike", "likely a version")
 class Options:
     """What is compared, and by which means."""
 
-    train: str = option(help="Manifest, benchmark or folder; NAME:SPLIT for one split.", metavar="TRAIN", argument=True)
+    train: str = option(
+        help="Manifest, folder, or benchmark under OHRWURM_DATA; NAME:SPLIT for one split.",
+        metavar="TRAIN",
+        argument=True,
+    )
     test: str = option(help="The same of what is tested on.", metavar="TEST", argument=True)
     sound: bool = option(True, "Compare vectors of the model too: what sounds alike, likely versions.")
     near: float | None = option(None, "Similarity from which two sound alike; by default what TEST itself suggests.")
