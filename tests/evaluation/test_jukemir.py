@@ -195,6 +195,20 @@ def test_resumed_sweep_equals_uninterrupted(tmp_path, monkeypatch):
         jukemir.sweep(data[0] + 1, *data[1:3], "gtzan_ff", ids=data[3], configs=configs, folder=tmp_path)
 
 
+def test_what_a_race_has_trained_serves_the_whole_sweep(tmp_path, monkeypatch):
+    data, configs = toy(), [c for c in few() if not c.hidden_layer_sizes][:2]
+
+    def go(mode):
+        return jukemir.sweep(*data[:3], "gtzan_ff", ids=data[3], configs=configs, mode=mode, folder=tmp_path)
+
+    race = go("race")
+    assert np.isfinite(race.scores).all()  # too few probes to tell a trend
+    monkeypatch.setattr(jukemir, "_run", lambda job: pytest.fail("all probes are kept"))
+    assert go("fast").test == race.test
+    with pytest.raises(DataError, match="another folder"):
+        go("exact")
+
+
 def test_order_of_rows_does_not_matter():
     x, y, splits, ids = toy()
     back = np.arange(len(x))[::-1]
@@ -227,6 +241,8 @@ def test_bad_input_is_refused():
         go(ids=["a"] * len(x))
     with pytest.raises(DataError, match="'polka' is none of the 10 classes"):
         go(y=["polka"] * len(x))
+    with pytest.raises(DataError, match="exact probes are trained in fp32"):
+        jukemir.sweep(x, y, splits, "gtzan_ff", configs=few()[:1], mode="exact", precision="bf16")
     with pytest.raises(DataError, match="unknown task 'tempo'"):
         go(task="tempo")
     with pytest.raises(DataError, match="the same for all tracks"):
