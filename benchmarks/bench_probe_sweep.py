@@ -1,15 +1,16 @@
-"""CPU time of jukemir's sweep of 216 probes, all together, against the published loop probe by probe.
+"""CPU time of jukemir's sweep of 216 probes against the published loop probe by probe.
 
 The plain side is `OriginalProbe` below: the loop as its authors run it, standardising each batch and each look by
-scikit-learn, with torch's modules, dropout and Adam, and all metrics of a split at every look. `exact` is ours, step by
-step, with features standardised once. `fast` trains each stack together, in float32 and with bfloat16 products.
+scikit-learn, with torch's modules, dropout and Adam, and all metrics of a split at every look. It would take hours, so
+its time is what it takes **a step** times the **steps** that each probe takes until it is bored:
 
-A whole sweep takes the plain loop hours. So each stack of the grid (hidden layer × batch size) runs for a fixed number
-of steps from the start, with no probe leaving; for the plain and the exact side a few of its probes (`--probes`) stand
-for all 54, since the cost of a step does not depend on rate, share or decay. CPU milliseconds a probe and step are then
-summed over the grid with the same number of steps for every probe. All sides run in turns in this process, one thread.
+1. Per step: each stack of the grid (hidden layer × batch size) runs for a fixed number of steps from the start, no
+   probe leaving, all sides in turns in this process on one thread. On the plain side a few (`--probes`) stand for all
+   54 of a stack, since the cost of a step does not depend on rate, share or decay.
+2. Steps: our sweeps run to their end. `fast` trains every probe and counts its steps, those of the plain loop up to
+   rounding; `race` trains what may win. Both times are measured, and so is what they select.
 
-`--full` runs whole sweeps over a part of the grid, early stopping included, and compares what they select.
+By default the second part is the linear half of the grid (108 probes: minutes). `--full` takes all 216: an hour.
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from sklearn.preprocessing import StandardScaler
+from timing import interleaved
 from torch import nn
 
 from ohrwurm.evaluation.protocols import jukemir
 from ohrwurm.evaluation.protocols.probe_grid import ProbeConfig, grid
 from ohrwurm.evaluation.protocols.probe_scores import Part, ProbeTask, measure
-from ohrwurm.evaluation.protocols.probe_stack import stacks, train_stack
-from ohrwurm.evaluation.protocols.probe_training import train_probe
+from ohrwurm.evaluation.protocols.probe_stack import Precision, stacks, train_stack
 from ohrwurm.models.precision import has_bf16
+
+Shape = tuple[tuple[int, ...], int]  # hidden layers, batch size
 
 
 def material(task: ProbeTask, sizes: tuple[int, int, int], dim: int) -> tuple[Part, Part, Part]:
@@ -96,65 +102,81 @@ class OriginalProbe:
             step += 1
 
 
-def seconds(function: Callable[[], object]) -> float:
-    began = time.process_time()
-    function()
-    return time.process_time() - began
-
-
-def per_step(task: ProbeTask, train: Part, valid: Part, looks: int, probes: int) -> None:
+def per_step(task: ProbeTask, train: Part, valid: Part, looks: int, probes: int) -> dict[Shape, float]:
+    """Print a table; return CPU seconds a probe and step of the plain loop, by shape and batch size."""
     # A limit of looks, not of boredom: a probe that has been bored for as many looks as there are leaves.
-    steps = looks * 8
+    steps = (looks + 1) * 8
     print(f"{task.name}: {len(train)} × {train.x.shape[1]}, {len(valid)} validation; CPU ms a probe and step")
-    print(
-        f"{'hidden':>8}{'batch':>7}{'plain':>9}{'exact':>9}{'fast':>9}{'bf16':>9}{'plain/fast':>12}{'plain/bf16':>12}"
-    )
-    sums = np.zeros(4)
+    print(f"{'hidden':>8}{'batch':>7}{'plain':>9}{'fast':>9}{'bf16':>9}{'plain/fast':>12}{'plain/bf16':>12}")
+    plain: dict[Shape, float] = {}
     for stack in stacks(grid(task.name, "benchmark", early_stopping_boredom=looks)):
         short = [replace(c, learning_rate=c.learning_rate * 1e-20) for c in stack]  # nothing improves: all run `looks`
         some = short[:: max(1, len(short) // probes)][:probes]
-        list(train_stack(task, train, valid, [replace(c, early_stopping_boredom=1) for c in short]))  # warm up
-        times = np.full((4, 3), np.inf)
-        for turn in range(3):
-            times[0, turn] = sum(seconds(lambda c=c: OriginalProbe(task, train, valid, c).run(looks + 1)) for c in some)
-            times[1, turn] = sum(seconds(lambda c=c: train_probe(task, train, valid, c)) for c in some)
-            times[2, turn] = seconds(lambda short=short: list(train_stack(task, train, valid, short)))
-            if stack[0].hidden_layer_sizes:
-                times[3, turn] = seconds(
-                    lambda short=short: list(train_stack(task, train, valid, short, precision="bf16"))
-                )
-            else:
-                times[3, turn] = times[2, turn]
-        counts = np.array([len(some), len(some), len(short), len(short)]) * (steps + 8)
-        ms = np.median(times, axis=1) / counts * 1e3
-        sums += ms
+
+        def original(some: list[ProbeConfig] = some) -> None:
+            for config in some:
+                OriginalProbe(task, train, valid, config).run(looks + 1)
+
+        def stacked(precision: Precision, short: list[ProbeConfig] = short) -> None:
+            list(train_stack(task, train, valid, short, precision=precision))
+
         hidden, batch = stack[0].hidden_layer_sizes, stack[0].batch_size
+        sides: list[Callable[[], object]] = [original, lambda s=stacked: s("fp32")]
+        sides += [lambda s=stacked: s("bf16")] if hidden else []
+        seconds = np.array(interleaved(sides, 2)) / (np.array([len(some), *[len(short)] * (len(sides) - 1)]) * steps)
+        plain[hidden, batch] = seconds[0]
         print(
-            f"{hidden!s:>8}{batch:7}" + "".join(f"{v:9.3f}" for v in ms) + f"{ms[0] / ms[2]:12.1f}{ms[0] / ms[3]:12.1f}"
+            f"{hidden!s:>8}{batch:7}"
+            + "".join(f"{v * 1e3:9.3f}" for v in seconds)
+            + " " * 9 * (3 - len(sides))
+            + "".join(f"{seconds[0] / v:12.1f}" for v in seconds[1:])
         )
-    plain, exact, fast, low = sums
-    print(f"216 probes, equal steps each: plain/fast {plain / fast:.1f}, plain/bf16 {plain / low:.1f}, "
-          f"exact/fast {exact / fast:.1f}, exact/bf16 {exact / low:.1f}")  # fmt: skip
+    return plain
 
 
-def full(task: ProbeTask, parts: tuple[Part, Part, Part], every: int, boredom: int) -> None:
+def sweeps(
+    task: ProbeTask, parts: tuple[Part, Part, Part], plain: dict[Shape, float], configs: list[ProbeConfig]
+) -> None:
+    """Run both sweeps to their end and print what they take and select."""
     x = np.concatenate([p.x for p in parts])
     y = np.concatenate([p.y for p in parts])
     splits = np.repeat(jukemir.SPLITS, [len(p) for p in parts])
-    configs = grid(task.name, "benchmark", early_stopping_boredom=boredom)[::every]
-    found, times = {}, {}
-    for name, mode, precision in (("exact", "exact", None), ("fast", "fast", "fp32"), ("bf16", "fast", "bf16")):
-        began = time.process_time()
-        found[name] = jukemir.sweep(x, y, splits, task, configs=configs, mode=mode, precision=precision)
-        times[name] = time.process_time() - began
-    print(f"{task.name}: sweep of {len(configs)} probes, boredom {boredom}")
-    for name, result in found.items():
-        c = result.selected.config
-        apart = np.abs(result.scores - found["exact"].scores).max()
+    times, found, steps = {}, {}, {}
+    for mode in ("race", "fast"):
+        with TemporaryDirectory() as folder:
+            began = time.process_time()
+            found[mode] = jukemir.sweep(x, y, splits, task, configs=configs, mode=mode, folder=Path(folder))
+            times[mode] = time.process_time() - began
+            steps[mode] = np.array([_steps(Path(folder), c) for c in configs])
+    times["plain"] = sum(
+        n * plain[c.hidden_layer_sizes, c.batch_size] for n, c in zip(steps["fast"].tolist(), configs, strict=True)
+    )
+    print(f"{task.name}: sweep of {len(configs)} probes to their end (plain: its time a step, the steps of fast)")
+    print(f"{'':>8}{'probes':>8}{'steps':>10}{'CPU s':>9}{'times less':>12}  selected, validation, test")
+    print(f"{'plain':>8}{len(configs):8}{steps['fast'].sum():10}{times['plain']:9.0f}{1:12}")
+    for mode, result in found.items():
         print(
-            f"{name:>6}: {times[name]:7.1f} CPU s ({times['exact'] / times[name]:.1f} times less), selects {c.uid[:8]} "
-            f"at {result.selected.score:.4f}, test {result.test['primary']:.4f}; scores within {apart:.4f} of exact"
+            f"{mode:>8}{np.isfinite(result.scores).sum():8}{steps[mode].sum():10}{times[mode]:9.0f}"
+            f"{times['plain'] / times[mode]:12.1f}  {result.selected.config.uid[:8]} {result.selected.score:.4f} "
+            f"{result.test['primary']:.4f}"
         )
+    race, fast = found["race"], found["fast"]
+    passed = np.isnan(race.scores)
+    over = fast.scores[passed] - race.hopes[passed]
+    print(
+        f"same probe selected: {race.selected.config == fast.selected.config}; test "
+        f"{abs(race.test['primary'] - fast.test['primary']) * 100:.2f} points apart; of {passed.sum()} probes passed "
+        f"over {(over > 0).sum()} beat their hope, by {max(over.max(initial=0), 0) * 100:.2f} points at most"
+    )
+
+
+def _steps(folder: Path, config: ProbeConfig) -> int:
+    """That a probe took; 0 where it was passed over."""
+    file = folder / f"{config.uid}.safetensors"
+    if not file.is_file():
+        return 0
+    with safe_open(file, "pt") as opened:
+        return int(opened.metadata()["steps"])
 
 
 def main() -> None:
@@ -162,20 +184,16 @@ def main() -> None:
     parser.add_argument("--task", default="gtzan_ff", choices=["gtzan_ff", "magnatagatune"])
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--items", type=int, nargs=3, default=(1000, 300, 300), metavar=("TRAIN", "VALID", "TEST"))
-    parser.add_argument("--looks", type=int, default=6, help="looks at validation, eight steps apart, that are timed")
-    parser.add_argument("--probes", type=int, default=3, help="probes that stand for a stack on the plain sides")
-    parser.add_argument(
-        "--full", type=int, metavar="EVERY", help="also sweep every EVERYth probe of the grid to its end"
-    )
-    parser.add_argument("--boredom", type=int, default=256, help="of that sweep")
+    parser.add_argument("--looks", type=int, default=2, help="looks at validation, eight steps apart, that are timed")
+    parser.add_argument("--probes", type=int, default=2, help="probes that stand for a stack on the plain side")
+    parser.add_argument("--full", action="store_true", help="sweep all 216 probes to their end, not the linear half")
     args = parser.parse_args()
     torch.set_num_threads(1)
     task = jukemir.TASKS[args.task]
     parts = material(task, tuple(args.items), args.dim)
     print(f"torch {torch.__version__}, one thread, bfloat16 in hardware: {has_bf16(torch.device('cpu'))}")
-    per_step(task, *parts[:2], args.looks, args.probes)
-    if args.full:
-        full(task, parts, args.full, args.boredom)
+    plain = per_step(task, *parts[:2], args.looks, args.probes)
+    sweeps(task, parts, plain, [c for c in grid(task.name, "benchmark") if args.full or not c.hidden_layer_sizes])
 
 
 if __name__ == "__main__":
