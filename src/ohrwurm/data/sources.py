@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ohrwurm.audio.folder import walk
 from ohrwurm.data import benchmarks, class_folders
-from ohrwurm.data.benchmarks.base import LABELS, PREPARED, read_json
+from ohrwurm.data.benchmarks.base import LABELS, PREPARED, read_json, read_prepared
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
@@ -69,6 +69,8 @@ def refuse_training(path: str | Path) -> None:
 
 
 def _in_folder(folder: Path) -> Manifest:
+    if (folder / PREPARED).is_file():
+        return read_prepared(folder)
     found = benchmarks.recognise(folder)
     for name in WITHIN:
         if (folder / name).is_file() and not (found and name in _names(found[1])):

@@ -113,8 +113,7 @@ def test_what_is_prepared_is_read_as_what_was_published(name: str, tmp_path: Pat
         said = {key: value for key, value in before.annotations.items() if value != ""}
         assert after == replace(before, path=after.path, annotations=said)
         assert Path(after.path) == Path(before.path)
-    if not known.evaluation_only:
-        assert [t.track_id for t in manifest_of(tmp_path / "out")] == [t.track_id for t in published]
+    assert manifest_of(tmp_path / "out").tracks == again.tracks
 
 
 @pytest.mark.parametrize("name", sorted(HOUSE))
