@@ -81,7 +81,10 @@ def test_file_is_checked_by_what_is_known_of_it(site: Site, tmp_path: Path) -> N
         fetch(url, target, size=5)
     with pytest.raises(TransferError, match=f"MD5 {md5} instead of {'0' * 32}"):
         fetch(url, target, md5="0" * 32)
+    with pytest.raises(TransferError, match=f"SHA-1 {hashlib.sha1(DATA).hexdigest()} instead of {'0' * 40}"):
+        fetch(url, target, sha1="0" * 40)
     assert leftovers(tmp_path) == []
+    assert fetch(url, tmp_path / "sha1" / "best.pth", sha1=hashlib.sha1(DATA).hexdigest()).checked
     site.cut, site.etags = [300_000], False
     assert fetch(url, target, md5=md5.upper(), size=len(DATA)).checked
     assert site.ranges_asked()[-1] == "bytes=300000-"

@@ -1,4 +1,4 @@
-"""What a file is known by: its size, SHA-256 and MD5."""
+"""What a file is known by: its size, and its SHA-256, SHA-1 or MD5."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ class Known:
     """What is known of a file before it is there; None and empty where nothing is.
 
     Attributes:
-        sha256, md5: in hexadecimal digits.
+        sha256, md5, sha1: in hexadecimal digits.
         size: in bytes.
     """
 
     sha256: str = ""
     md5: str = ""
     size: int | None = None
+    sha1: str = ""
 
     @property
     def checksum(self) -> str:
         """The strongest one."""
-        return self.sha256 or self.md5
+        return self.sha256 or self.sha1 or self.md5
 
     def complaint(self, file: Path, found_sha256: str = "") -> str:
         """What is wrong with a file that is there, or an empty text. `found_sha256` saves computing it again.
@@ -58,6 +59,7 @@ class Known:
             return f"{size} bytes instead of {self.size}"
         if self.sha256 and (found := found_sha256 or sha256(file)) != self.sha256.lower():
             return f"SHA-256 {found} instead of {self.sha256}"
-        if self.md5 and (found := digest(file, "md5")) != self.md5.lower():
-            return f"MD5 {found} instead of {self.md5}"
+        for algorithm, known in (("SHA-1", self.sha1), ("MD5", self.md5)):
+            if known and (found := digest(file, algorithm.replace("-", ""))) != known.lower():
+                return f"{algorithm} {found} instead of {known}"
         return ""

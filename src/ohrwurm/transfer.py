@@ -59,6 +59,7 @@ def fetch(
     *,
     sha256: str = "",
     md5: str = "",
+    sha1: str = "",
     size: int | None = None,
     local: bool = False,
     headers: Mapping[str, str] | None = None,
@@ -69,7 +70,7 @@ def fetch(
 
     Args:
         url: `http://` or `https://`.
-        sha256, md5, size: what the file has to have, as far as it is known.
+        sha256, md5, sha1, size: what the file has to have, as far as it is known.
         headers: sent along to the server of `url`, but not to others that it redirects to.
         local: whether `url` may also be `file://`, one on this machine, which is copied.
         mirror: a folder with the file, under its name or `host/path`; `OHRWURM_MIRROR` unless given.
@@ -79,7 +80,7 @@ def fetch(
         TransferError: no network, not there, wrong size or checksum, no space left. What has arrived is kept; the
             same call goes on from there.
     """
-    target, known = Path(target), Known(sha256, md5, size)
+    target, known = Path(target), Known(sha256, md5, size, sha1)
     parts = urllib.parse.urlsplit(url)
     here = _on_this_machine(url) if local and parts.scheme == "file" else None
     if here is None and (parts.scheme not in ("http", "https") or not parts.netloc):

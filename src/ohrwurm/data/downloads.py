@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ohrwurm.atomic import write_text
-from ohrwurm.checksums import Known, sha256
+from ohrwurm.checksums import sha256
 from ohrwurm.data.archives import unpack
 from ohrwurm.data.benchmarks.base import Benchmark, Remote
 from ohrwurm.errors import DataError, TransferError
@@ -105,7 +105,7 @@ def archives(remotes: tuple[Remote, ...]) -> dict[str, list[str]]:
 
 
 def _one(remote: Remote, folder: Path, notes: _Notes, progress: Progress | None) -> Arrived:
-    file, known = folder / remote.name, Known(remote.sha256, remote.md5, remote.size)
+    file, known = folder / remote.name, remote.known
     if notes.holds(remote.name) and notes.files[remote.name]["url"] == remote.url:
         noted = notes.files[remote.name]
         return Arrived(remote.name, remote.url, noted["sha256"], noted["checked"], new=False)
@@ -113,7 +113,14 @@ def _one(remote: Remote, folder: Path, notes: _Notes, progress: Progress | None)
         arrived = Arrived(remote.name, remote.url, sha256(file), bool(known.checksum), new=False)
     else:
         fetched = fetch(
-            remote.url, file, sha256=remote.sha256, md5=remote.md5, size=remote.size, local=True, progress=progress
+            remote.url,
+            file,
+            sha256=remote.sha256,
+            md5=remote.md5,
+            sha1=remote.sha1,
+            size=remote.size,
+            local=True,
+            progress=progress,
         )
         arrived = Arrived(remote.name, remote.url, fetched.sha256, fetched.checked, new=True)
     status = file.stat()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ohrwurm.audio.isolation import Decoder, decoding
-from ohrwurm.checksums import Known, sha256
+from ohrwurm.checksums import sha256
 from ohrwurm.data import benchmarks
 from ohrwurm.data.benchmarks.base import PREPARED, Benchmark, read_json
 from ohrwurm.data.gaps import Part, effects
@@ -318,7 +318,7 @@ def _changed(digests: Mapping[str, str], subject: _Subject) -> Iterable[Finding]
         yield Finding("checksum", "fault", text, tuple(changed))
     for remote in subject.benchmark.remotes if subject.benchmark else ():
         file = subject.place / remote.name
-        complaint = Known(remote.sha256, remote.md5, remote.size).complaint(file) if file.is_file() else ""
+        complaint = remote.known.complaint(file) if file.is_file() else ""
         if complaint:
             yield Finding("checksum", "fault", f"{file}: {complaint}, which is published", (remote.name,))
 

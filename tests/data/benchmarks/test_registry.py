@@ -65,6 +65,7 @@ def test_every_benchmark_says_what_it_is(name: str) -> None:
         assert remote.about
         assert len(remote.sha256) in (0, 64)
         assert len(remote.md5) in (0, 32)
+        assert len(remote.sha1) in (0, 40)
     for form in found.audio:
         assert form.source
 

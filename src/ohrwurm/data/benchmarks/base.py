@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ohrwurm.checksums import Known
 from ohrwurm.data.archives import data_root, lying, unpacked
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
@@ -78,7 +79,7 @@ class Remote:
         url: `http://`, `https://` or `file://`.
         name: where it is put, relative to the set's folder.
         size: in bytes; None where it is not known.
-        sha256, md5: checksums in hexadecimal digits; empty where they are not known.
+        sha256, md5, sha1: checksums in hexadecimal digits; empty where they are not known.
         unpack: a `.zip` or `.tar.*`, whose content is put where it lies. Parts of one archive end in .001, .002 ...
         about: what it is, for those to whom the address does not answer any more.
     """
@@ -90,6 +91,12 @@ class Remote:
     md5: str = ""
     unpack: bool = False
     about: str = ""
+    sha1: str = ""
+
+    @property
+    def known(self) -> Known:
+        """What the file has to have, as far as its authors say."""
+        return Known(self.sha256, self.md5, self.size, self.sha1)
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,20 @@ BENCHMARK = Benchmark(
         "full": Variant("161 genres, several a track; 106,574 whole tracks.", LABELLED, {}, labels=genres),
     },
     remotes=(
-        Remote(f"{ADDRESS}/fma_metadata.zip", "fma_metadata.zip", unpack=True, about="the tables, 342 MiB"),
-        Remote(f"{ADDRESS}/fma_small.zip", "fma_small.zip", unpack=True, about="the clips of small, 7.2 GiB"),
+        Remote(
+            f"{ADDRESS}/fma_metadata.zip",
+            "fma_metadata.zip",
+            sha1="f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
+            unpack=True,
+            about="the tables, 342 MiB",
+        ),
+        Remote(
+            f"{ADDRESS}/fma_small.zip",
+            "fma_small.zip",
+            sha1="ade154f733639d52e35e32f5593efe5be76c6d70",
+            unpack=True,
+            about="the clips of small, 7.2 GiB",
+        ),
     ),
     advice=(
         "fma_medium.zip (22 GiB), fma_large.zip (93 GiB) and fma_full.zip (879 GiB) lie at the same address "

@@ -43,7 +43,15 @@ def _entry(benchmark: Benchmark, root: str | Path | None) -> dict[str, Any]:
         "layouts": [{"title": layout.title, "marks": list(layout.marks)} for layout in benchmark.layouts],
         "audio": [named(form) for form in benchmark.audio],
         "remotes": [
-            {"url": r.url, "name": r.name, "size": r.size, "sha256": r.sha256, "md5": r.md5, "about": r.about}
+            {
+                "url": r.url,
+                "name": r.name,
+                "size": r.size,
+                "sha256": r.sha256,
+                "md5": r.md5,
+                "sha1": r.sha1,
+                "about": r.about,
+            }
             for r in benchmark.remotes
         ],
         "there": there(benchmark, root),
