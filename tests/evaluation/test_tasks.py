@@ -12,9 +12,12 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
+import ohrwurm
 from ohrwurm.cli import app
-from ohrwurm.data.tracks import Manifest
-from ohrwurm.evaluation.tasks import Recordings, run
+from ohrwurm.data.benchmarks.gtzan import GENRES
+from ohrwurm.data.tracks import Manifest, Track
+from ohrwurm.errors import DataError, ModelError
+from ohrwurm.evaluation.tasks import Recordings, recordings_of, run
 from ohrwurm.models import registry
 from ohrwurm.models.base import Encoded, JointModel, ModelCard
 
@@ -187,3 +190,29 @@ def test_benchmark_and_manifest_together_are_wrong_usage(music: Path) -> None:
     table = music / "anthems_half" / "manifest.csv"
     assert command("versions", "--benchmark", "anthems", "--manifest", str(table))[0] == 2
     assert command("covers")[0] == 2
+
+
+def test_a_loaded_model_takes_no_other_weights(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is loaded already"):
+        ohrwurm.evaluate("versions", registry.load("mel-statistics"), Manifest(), weights=tmp_path / "other.pth")
+
+
+def test_what_is_measured_on(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A benchmark by its name, also where a folder is called like it; a file; a folder; the first of them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "anthems").mkdir()
+    manifest = Manifest([Track("a", str(tmp_path / "a.wav"), work_id="w")])
+    manifest.write(tmp_path / "anthems" / "manifest.csv")
+    assert recordings_of("anthems", "versions", music).benchmark == "anthems"
+    assert recordings_of(None, "versions", music).benchmark == "anthems"
+    assert len(recordings_of(Path("anthems"), "versions").manifest) == 1
+    assert recordings_of("anthems/manifest.csv", "versions", music).benchmark == ""
+    assert recordings_of(manifest, "versions").name == "a manifest"
+    for genre in GENRES:
+        (tmp_path / "gtzan" / "genres" / genre).mkdir(parents=True)
+        (tmp_path / "gtzan" / "genres" / genre / f"{genre}.00000.wav").touch()
+    found = recordings_of("gtzan", "zero-shot", tmp_path)
+    assert (found.name, found.variant, found.labels) == ("gtzan/filtered", "filtered", GENRES)
+    assert recordings_of(tmp_path / "gtzan", "zero-shot").labels == GENRES
+    with pytest.raises(DataError, match="benchmark 'gtzan/plain' holds no truth for zero-shot"):
+        recordings_of("gtzan/plain", "zero-shot", tmp_path)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ohrwurm.data import benchmarks
-from ohrwurm.data.sources import manifest_of
+from ohrwurm.data.sources import labels_of, manifest_of
 from ohrwurm.data.tracks import Manifest
 from ohrwurm.embedding.protocol import for_task, under
-from ohrwurm.errors import DataError
+from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.report import Report, data_hash, report
 from ohrwurm.evaluation.soundness import findings
 from ohrwurm.evaluation.task import Job, Progress, Protocol, Recordings, Task, settings, windowed
@@ -83,7 +83,7 @@ def evaluate(
         data: name of a benchmark (``emotify``, ``magnatagatune/pons``), a manifest, its file, or a folder (where that
             is called like a benchmark, as a Path); by default the first benchmark for the task.
         root: the folder of data sets; by default what OHRWURM_DATA names.
-        weights, layer, precision, device: as for `ohrwurm.load`.
+        weights, layer, precision, device: as for `ohrwurm.load`; of a loaded encoder `device` is where heads train.
         protocol: "published" or "corrected", where the task has both.
         cache: keep vectors, so that the next evaluation is immediate.
         workers: files at a time; by default one a core.
@@ -106,7 +106,10 @@ def evaluate(
     (2, 0.75)
     """
     chosen, device = find(task), str(devices.device(device))
-    if not isinstance(model, AudioEncoder):
+    if isinstance(model, AudioEncoder):
+        if weights is not None or layer is not None or precision != "fp32":
+            raise ModelError(f"{model.card.name} is loaded already: weights, layer and precision go to ohrwurm.load")
+    else:
         from ohrwurm.models.registry import load
 
         changes = {} if layer is None else {"layer": layer}
@@ -223,8 +226,8 @@ def recordings_of(
         if not known:
             raise DataError(f"no benchmark holds the truth for {task}; give a manifest of your own")
         data = known[0]
-    elif isinstance(data, Path) or (data.partition("/")[0] not in benchmarks.NAMES and Path(data).exists()):
-        return Recordings(manifest_of(data), str(data))
+    elif isinstance(data, Path) or Path(data).is_file() or (_unknown(data) and Path(data).exists()):
+        return Recordings(manifest_of(data), str(data), labels=tuple(labels_of(data) or ()))
     benchmark = benchmarks.find(data)
     truth = None if found.truth is None else set(found.truth or (task,))
     fitting = [n for n, v in benchmark.variants.items() if truth is None or truth & set(v.tasks)]
@@ -243,6 +246,10 @@ def recordings_of(
         benchmark=benchmark.name,
         variant=name,
     )
+
+
+def _unknown(name: str) -> bool:
+    return name.partition("/")[0] not in benchmarks.NAMES
 
 
 def serving(task: Task[Any]) -> list[str]:

@@ -160,7 +160,7 @@ TASK = Task(
     check=check,
     options=Options,
     protocols=("corrected", "published"),
-    truth=("zero-shot", "tagging", "probe"),
+    truth=("zero-shot", "tagging"),
     details="Accuracy where a track has one label; else ROC-AUC, PR-AUC and F1, mean over labels. With --protocol "
     "published tracks are cut as TTMR (eight windows) or MusCALL (20 s in the middle) cut them.",
 )
