@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ohrwurm.errors import DataError, TrainingError
-from ohrwurm.evaluation.protocols import jukemir
+from ohrwurm.evaluation.protocols import jukemir, probe_passes
 from ohrwurm.evaluation.protocols.probe_grid import ProbeConfig, grid, published_order
 from ohrwurm.evaluation.protocols.probe_scores import Part, measure, scorer
 from ohrwurm.evaluation.protocols.probe_stack import stacks, train_stack
@@ -252,6 +252,20 @@ def test_bad_input_is_refused():
     steep = ProbeConfig("d", "r", learning_rate=1e30, early_stopping_boredom=5)
     with pytest.raises(TrainingError, match="not a number at step"):
         train_probe(jukemir.TASKS["emomusic"], part(x, x[:, :2]), part(x, x[:, :2]), steep)
+
+
+def test_operations_of_a_gpu_give_what_the_compiled_loops_give(monkeypatch):
+    x, y, *_ = toy()
+    train, valid = part(x[::2], y[::2]), part(x[1::2], y[1::2])
+    configs = [c for c in few() if c.hidden_layer_sizes and c.batch_size == 64][::2]
+
+    def scores():
+        return {run.config: run.scores for run in train_stack(jukemir.TASKS["gtzan_ff"], train, valid, configs)}
+
+    compiled = scores()
+    monkeypatch.setattr(probe_passes, "COMPILED", "none")
+    for config, found in scores().items():
+        np.testing.assert_allclose(found, compiled[config], atol=0.02)
 
 
 def test_grid_falls_into_four_stacks():

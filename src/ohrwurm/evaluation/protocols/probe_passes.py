@@ -14,6 +14,7 @@ from torch import Tensor
 from ohrwurm.audio.compiled import compiled
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, torch's defaults
+COMPILED = "cpu"  # the device whose tensors the compiled loops read
 
 
 def activate(h: Tensor, bias: Tensor, mask: Tensor) -> None:
@@ -24,7 +25,7 @@ def activate(h: Tensor, bias: Tensor, mask: Tensor) -> None:
     >>> h.tolist()
     [[[4.0, 0.0, 0.0]]]
     """
-    if h.device.type == "cpu":
+    if h.device.type == COMPILED:
         _activate(h.numpy(), bias.numpy(), mask.numpy())
     else:
         h.add_(bias).relu_().mul_(mask[:, None])
@@ -42,7 +43,7 @@ def pass_back(gradient: Tensor, h: Tensor, scale: float, of_bias: Tensor) -> Non
     >>> gradient.tolist(), of_bias.tolist()
     ([[[2.0, 0.0], [2.0, 0.0]]], [[4.0, 0.0]])
     """
-    if h.device.type == "cpu":
+    if h.device.type == COMPILED:
         _pass_back(gradient.numpy(), h.numpy(), np.float32(scale))
     else:
         gradient.mul_(h > 0).mul_(scale)
@@ -68,14 +69,14 @@ class Adam:
     ) -> None:
         self.layers = list(zip(weights, gradients, first, second, strict=True))
         self.rates, self.decays = rates, decays
-        if rates.device.type == "cpu":
+        if rates.device.type == COMPILED:
             # Views, made once for many steps. `view` and not `reshape`: a copy would be updated in vain.
             self.arrays = [[t.view(len(t), -1).numpy() for t in layer] for layer in self.layers]
 
     def step(self, number: int) -> None:
         """One step; `number` counts from 1."""
         bias1, bias2 = 1 - BETA1**number, (1 - BETA2**number) ** 0.5
-        if self.rates.device.type == "cpu":
+        if self.rates.device.type == COMPILED:
             rates, decays = (self.rates / bias1).numpy(), self.decays.numpy()
             constants = np.array([1 - BETA1, BETA2, 1 - BETA2, EPSILON, 1 / bias2], np.float32)
             for w, g, m, v in self.arrays:
