@@ -22,7 +22,7 @@ from ohrwurm.evaluation.metrics.ranking import Groups, Standing, by_value, fill,
 
 BLOCK, LARGE_BLOCK = 1024, 2048  # vectors of a block on either side; more where making them ready takes long
 LINES, PIECE = 128, 32  # of a block counted at a time: its comparisons fit a byte, and the cache
-FEW = 0.5  # share of groups up to which columns are picked out
+FEW = 0.8  # share of groups up to which columns are picked out
 PASSES = 48  # most versions of a query that are compared one by one; for more, sorting is faster
 WIDER = 16.0  # times as much products are held to be off if they are found to be
 AGAIN = 200_000  # pairs that are looked at again at a time
@@ -262,15 +262,17 @@ class _Counts:
         low = self.low[groups]
         pieces = [lines[start : start + PIECE] for start in range(0, len(lines), PIECE)]
         nearest = [piece.max(axis=0) for piece in pieces]
-        if np.count_nonzero(np.maximum.reduce(nearest)[query] >= low) <= len(groups) * FEW:
+        if np.count_nonzero(np.maximum.reduce(nearest).take(query) >= low) <= len(groups) * FEW:
             for n, (piece, near) in enumerate(zip(pieces, nearest, strict=True)):
-                some = np.flatnonzero(near[query] >= low)
-                self._tally(piece[:, query[some]], groups[some], item + n * PIECE)
+                some = np.flatnonzero(near.take(query) >= low)
+                self._tally(piece.take(query[some], axis=1), groups[some], item + n * PIECE)
             return
         for n in range(count.max()):
             having = np.flatnonzero(count > n)  # most versions come first: mostly all up to the last
             side_by_side = having[-1] + 1 == len(having)
-            self._tally(lines[:, : len(having)] if side_by_side else lines[:, having], edges[having] + n, item)
+            self._tally(
+                lines[:, : len(having)] if side_by_side else lines.take(having, axis=1), edges[having] + n, item
+            )
 
     def _tally(self, columns: NDArray[np.float32], group: Indices, item: int) -> None:
         """A column of similarities for each of some groups, to items from `item` on."""
@@ -282,7 +284,7 @@ class _Counts:
         self.above[group] += sure
         unsure = np.flatnonzero(sure != maybe)
         if len(unsure):
-            column = columns[:, unsure]
+            column = columns.take(unsure, axis=1)
             place, at = np.nonzero((column >= low[unsure]) & (column <= high[unsure]))
             self._later(group[unsure[at]], place + item)
 
