@@ -141,6 +141,7 @@ def test_kinds_can_be_ignored(music: Path) -> None:
     assert "no kind of leak is named 'artists'" in err
 
 
+@pytest.mark.slow
 def test_fingerprints_are_kept(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command(music / "train", music / "test", "--no-sound")
     monkeypatch.setattr(fingerprints, "landmarks", lambda x: pytest.fail("listened again"))
@@ -201,11 +202,15 @@ def test_a_split_of_one_table_is_named_behind_a_colon(music: Path, tmp_path: Pat
     assert "holds no recordings" in err
 
 
+@pytest.mark.slow
 def test_near_vectors_are_hints_and_no_leaks(music: Path) -> None:
     code, out, _ = command(music / "train", music / "test", "--near", "-1", "--ignore", "same file", "--ignore",
                            "same recording")  # fmt: skip
     assert code == 0
     assert "sounds alike" in out
+
+
+def test_what_is_near_is_found_block_by_block() -> None:
     rng = np.random.default_rng(0)
     train, test = (rng.normal(size=(n, 8)).astype(np.float32) for n in (300, 150))
     test[3] = 5 * train[7]
