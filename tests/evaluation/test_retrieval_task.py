@@ -14,7 +14,7 @@ from hearing import TONES, Brightness, tone
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.metrics import curves, tagging
-from ohrwurm.evaluation.protocols import words
+from ohrwurm.evaluation.protocols import retrieval, words
 from ohrwurm.evaluation.protocols.retrieval import Options, cosine_statistics, queries
 from ohrwurm.evaluation.task import Job
 from ohrwurm.evaluation.tasks import Recordings, recordings_of, run
@@ -70,14 +70,22 @@ def test_pairs_are_drawn_by_the_seed(songs: list[Track], tmp_path: Path) -> None
     assert run("retrieval", Brightness(), mine, cache=tmp_path).outcome.counts["pairs"] == 20
 
 
-def test_muscall_as_published_draws_a_thousand_pairs_before_it_listens(songs: list[Track], tmp_path: Path) -> None:
-    tone(tmp_path / "a.wav", 300)
-    many = [Track(str(i), str(tmp_path / "a.wav"), "test", caption=f"low {i}") for i in range(1003)]
+def test_muscall_as_published_draws_a_thousand_pairs_before_it_listens(
+    songs: list[Track], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert retrieval.PAIRS == 1000
+    monkeypatch.setattr(retrieval, "PAIRS", 5)
+    many = [dataclasses.replace(songs[i % 4], track_id=str(i)) for i in range(9)]
     card = registry.card("muscall")
     model = Brightness(architecture=card.architecture, published=card.published)
-    found = run("retrieval", model, Recordings(Manifest(many), "m"), protocol="published", cache=tmp_path).outcome
-    assert found.counts["pairs"] == 1000
-    assert found.published_as.startswith("MusCALL")
+    report = run("retrieval", model, Recordings(Manifest(many), "m"), protocol="published", cache=tmp_path)
+    assert report.outcome.counts["pairs"] == 5
+    assert report.outcome.published_as.startswith("MusCALL")
+    heard: list[str] = []
+    monkeypatch.setattr(Job, "vectors", lambda job, tracks: heard.extend(t.track_id for t in tracks) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("retrieval", model, Recordings(Manifest(many), "m"), protocol="published")
+    assert heard == list(report.outcome.items[0].ids)
 
 
 def test_of_ecals_the_tags_ask_for_the_tracks_that_ttmr_asks_for(songs: list[Track]) -> None:

@@ -274,6 +274,7 @@ def test_embed_evaluate_and_index_take_it(place: Path, monkeypatch: pytest.Monke
     assert "b.wav" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_runs(place: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
     blocks = dict(re.findall(r"```python\n# (\w+\.py).*?\n(.*?)```", text, re.DOTALL))
