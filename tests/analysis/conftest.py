@@ -1,0 +1,8 @@
+"""What several tests of decoding make their activations with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
