@@ -90,6 +90,8 @@ class Task(Generic[O]):
             a tuple of these, or one of them or None.
         protocols: the first is the default. With "published" a job's vectors are cut as the model's card says its paper
             does it for this task.
+        load: makes the model from its name (and `weights`, `layer`, `precision`, `device` where they are given), for a
+            task that does not measure an encoder; what it returns has a `card`. By default `ohrwurm.load`.
         truth: which benchmarks it can take: those with the truth for one of these tasks; empty: for itself; None: all.
         source: makes the recordings from the options, for a task that does not take --benchmark or --manifest.
         exit_code: of the command line, by what was found; 0 unless the task says otherwise.
@@ -105,6 +107,7 @@ class Task(Generic[O]):
     check: Callable[[AudioEncoder, Recordings, O], None] = lambda model, recordings, options: None
     options: type[O] = NoOptions  # type: ignore[assignment]  # the default of a type variable
     protocols: tuple[Protocol, ...] = ("corrected",)
+    load: Callable[..., Any] | None = None
     truth: tuple[str, ...] | None = ()
     source: Callable[[O], Recordings] | None = None
     exit_code: Callable[[Outcome], int] = lambda outcome: 0

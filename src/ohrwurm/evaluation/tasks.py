@@ -79,7 +79,8 @@ def evaluate(
 
     Args:
         task: its name, see `ohrwurm evaluate --help`.
-        model: as `ohrwurm.load` takes it, or a loaded encoder; by default the house model for the task.
+        model: as `ohrwurm.load` takes it, or a loaded encoder; by default the house model for the task. Tasks that
+            measure something else than encoders have names of their own (`Task.load`).
         data: name of a benchmark (``emotify``, ``magnatagatune/pons``), a manifest, its file, or a folder (where that
             is called like a benchmark, as a Path); by default the first benchmark for the task.
         root: the folder of data sets; by default what OHRWURM_DATA names.
@@ -106,21 +107,20 @@ def evaluate(
     (2, 0.75)
     """
     chosen, device = find(task), str(devices.device(device))
-    if isinstance(model, AudioEncoder):
-        if weights is not None or layer is not None or precision != "fp32":
-            raise ModelError(f"{model.card.name} is loaded already: weights, layer and precision go to ohrwurm.load")
-    else:
-        from ohrwurm.models.registry import load
-
+    if model is None or isinstance(model, (str, Path)):
         changes = {} if layer is None else {"layer": layer}
-        model = load(model or chosen.model, weights=weights, precision=precision, device=device, **changes)
+        measured = load(chosen, model, weights=weights, precision=precision, device=device, **changes)
+    elif weights is not None or layer is not None or precision != "fp32":
+        raise ModelError(f"{model.card.name} is loaded already: weights, layer and precision go to ohrwurm.load")
+    else:
+        measured = model
     if chosen.source is not None:
         recordings = chosen.source(options_of(chosen, options))
     else:
         recordings = recordings_of(data, task, root)
     kept = cache_folder() if cache else None
     return run(
-        task, model, recordings, protocol=protocol, cache=kept, workers=workers, seed=seed, device=device,
+        task, measured, recordings, protocol=protocol, cache=kept, workers=workers, seed=seed, device=device,
         progress=progress, **options,
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ def run(
     }
     return report(
         task,
-        model.card,
+        job.model.card,  # which a task may have replaced by what it measured instead
         dataclasses.replace(outcome, counts=counts, warnings=(*outcome.warnings, *job.warnings, *warnings)),
         data=recordings.name,
         citation=recordings.citation,
@@ -186,6 +186,24 @@ def run(
         settings={"protocol": protocol, **settings(given)},
         device=device,
     )
+
+
+def load(task: Task[Any], name: str | Path | None = None, **how: Any) -> Any:
+    """The model that a task measures, by default its own default model.
+
+    Args:
+        name: as the task's `load`, or `ohrwurm.load`, takes it.
+        **how: weights, layer, precision, device.
+
+    Raises:
+        ModelError: it is not known, or cannot do the task.
+
+    >>> load(find("probe"), "mel-statistics").card.name
+    'mel-statistics'
+    """
+    from ohrwurm.models.registry import load as load_encoder
+
+    return (task.load or load_encoder)(name or task.model, **how)
 
 
 def options_of(task: Task[Any], given: dict[str, Any]) -> Any:
