@@ -19,6 +19,7 @@ from ohrwurm.data.benchmarks import NAMES
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation import tasks
+from ohrwurm.evaluation.registry import about
 from ohrwurm.evaluation.task import Job, Task
 from ohrwurm.evaluation.tasks import MODULES, Recordings, find, options_of
 from ohrwurm.models import registry
@@ -39,6 +40,7 @@ def test_says_what_it_is(name: str) -> None:
     assert task.about.endswith(("?", "."))
     assert task.needs.endswith(".")
     assert "\n" not in task.about
+    assert task.about == about(name)
     assert "corrected" in task.protocols
     module = importlib.import_module(MODULES[name])
     assert module.__doc__
@@ -153,6 +155,7 @@ def test_an_unknown_task_is_an_error() -> None:
     with pytest.raises(DataError, match=r"no task named 'covers'\. Known: versions"):
         ohrwurm.evaluate("covers")
     assert invoke("evaluate", "covers").exit_code == 2
+    assert "Did you mean 'versions'?" in invoke("evaluate", "version").stderr
 
 
 def test_cards_name_tasks_that_exist() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ohrwurm.cli.collection import JsonOption, reporting
 from ohrwurm.cli.options import DeviceOption, Precision
@@ -28,19 +28,31 @@ LISTED = 20  # finds of a kind that are printed
 
 
 class Tasks(TyperGroup):
-    """The registered tasks as commands, each imported when it is asked for."""
+    """The registered tasks as commands: listed by their names alone, and imported when one is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of the registry."""
-        from ohrwurm.evaluation.tasks import MODULES
+        from ohrwurm.evaluation.registry import MODULES
 
         return list(MODULES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of one task."""
-        from ohrwurm.evaluation.tasks import MODULES, find
+        """A task as the list of tasks shows it."""
+        from ohrwurm.evaluation.registry import MODULES, about
 
-        return command(find(cmd_name)) if cmd_name in MODULES else None
+        return TyperCommand(cmd_name, short_help=about(cmd_name)) if cmd_name in MODULES else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The task that is called, with all its options; of one that does not exist, those that it may be."""
+        names = self.list_commands(ctx)
+        if args and args[0] not in names:
+            self.commands = {name: self.get_command(ctx, name) for name in names}
+        name, listed, rest = super().resolve_command(ctx, args)
+        if name is None or listed is None:  # while a shell completes the line
+            return name, listed, rest
+        from ohrwurm.evaluation.tasks import find
+
+        return name, command(find(name)), rest
 
 
 group = typer.Typer(cls=Tasks, no_args_is_help=True, epilog=EPILOG)

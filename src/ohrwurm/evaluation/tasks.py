@@ -1,6 +1,6 @@
 """Model × recordings → report: which tasks there are, and how one is run.
 
-A task is the object `TASK` of a module that `MODULES` names; nothing else has to be edited for a new one.
+A task is the object `TASK` of a module that `registry.MODULES` names; nothing else has to be edited for a new one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ohrwurm.data.sources import labels_of, manifest_of
 from ohrwurm.data.tracks import Manifest
 from ohrwurm.embedding.protocol import for_task, under
 from ohrwurm.errors import DataError, ModelError
+from ohrwurm.evaluation.registry import MODULES
 from ohrwurm.evaluation.report import Report, data_hash, report
 from ohrwurm.evaluation.soundness import findings
 from ohrwurm.evaluation.task import Job, Progress, Protocol, Recordings, Task, settings, windowed
@@ -25,21 +26,6 @@ from ohrwurm.models import devices
 from ohrwurm.models.base import AudioEncoder, Precision
 
 __all__ = ["MODULES", "Recordings", "evaluate", "find", "recordings_of", "run", "serving"]
-
-# Name → the module whose `TASK` it is, in the order of the help.
-MODULES = {
-    "versions": "ohrwurm.evaluation.protocols.versions",
-    "probe": "ohrwurm.evaluation.protocols.probing",
-    "described": "ohrwurm.evaluation.protocols.described",
-    "retrieval": "ohrwurm.evaluation.protocols.retrieval",
-    "tag-retrieval": "ohrwurm.evaluation.protocols.tag_retrieval",
-    "zero-shot": "ohrwurm.evaluation.protocols.zero_shot",
-    "linear": "ohrwurm.evaluation.protocols.linear",
-    "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
-    "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",
-    "audit": "ohrwurm.evaluation.audit",
-    "robustness": "ohrwurm.evaluation.robustness",
-}
 
 
 def find(name: str) -> Task[Any]:
