@@ -19,8 +19,9 @@ from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
 Task = Literal[
-    "versions", "probe", "described", "retrieval", "zero-shot", "tagging", "linear", "probing", "fine-tuning", "jukemir"
-]
+    "versions", "probe", "described", "retrieval", "zero-shot", "tagging", "linear", "probing", "fine-tuning",
+    "jukemir", "beats", "chords", "structure", "key",
+]  # fmt: skip
 MANIFEST = "manifest.csv"
 PREPARED = "prepared.json"  # beside the manifest: of which benchmark and variant it is, and where all of it came from
 LABELS = "labels.json"

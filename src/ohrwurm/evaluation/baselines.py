@@ -1,0 +1,249 @@
+"""Simple systems against which others are measured in the same run: no training, a few lines each.
+
+* ``librosa-beats``: librosa's dynamic programming beat tracker (Ellis, "Beat tracking by dynamic programming", 2007).
+  Bars of four are assumed; the downbeat is the place at which onsets in the bass are strongest.
+* ``chroma-chords``: the chroma of each half second against the 24 major and minor triads and a flat profile for no
+  chord, smoothed by a Viterbi search that likes to stay (Fujishima 1999; Sheh and Ellis 2003).
+* ``chroma-key``: mean chroma against the key profiles of Krumhansl and Kessler (1982); ``chroma-key-temperley`` against
+  those of Temperley (2001, revised).
+* ``foote-sections``: peaks of Foote's novelty (2000) over the self-similarity of timbre and harmony; sections that
+  sound alike get one letter.
+
+Silence has a result too: no beats, no chord (`N`), no key (`N`), one section.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ohrwurm.data.annotations.keys import NAMES, NONE
+from ohrwurm.evaluation.systems import System, card_of, heard
+from ohrwurm.events import Beats, Key, Spans
+
+RATE = 22050
+HOP = 512
+METRE = 4
+BASS = 200.0  # Hz
+SILENT = 1e-4  # root mean square below which there is nothing (-80 dB)
+QUIET = 0.01  # of the loudest frames, below which a frame has no chord
+ROOTS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+CHORDS = (*(f"{root}:maj" for root in ROOTS), *(f"{root}:min" for root in ROOTS), "N")
+CHORD_HOP = 0.1  # seconds
+SHARPNESS = 25.0  # of the likelihoods that the correlations become
+STAY = 0.9  # probability that a chord goes on for another CHORD_HOP
+PROFILES = {
+    "krumhansl": (
+        (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+        (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+    ),
+    "temperley": (
+        (5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0),
+        (5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0),
+    ),
+}
+SECTION_HOP = 0.5  # seconds a frame of the self-similarity
+KERNEL = 24.0  # seconds of the checkerboard
+NEAREST = 8.0  # seconds between two boundaries at least
+HEIGHT = 0.15  # of the highest novelty, which a boundary must reach
+ALIKE = 0.35  # cosine distance up to which sections bear one letter
+
+
+def beats(waveform: NDArray[np.float32], rate: int) -> Beats:
+    """Beats, with bars of four.
+
+    >>> clicks = np.zeros(RATE * 12, np.float32)
+    >>> clicks[RATE // 2 :: RATE // 2] = 1.0
+    >>> 0.45 < float(np.median(np.diff(beats(clicks, RATE).times))) < 0.55
+    True
+    """
+    import librosa
+
+    strength = librosa.onset.onset_strength(y=waveform, sr=rate, hop_length=HOP)
+    if float(np.sqrt(np.mean(waveform**2))) < SILENT or not strength.any():
+        return Beats(np.zeros(0), np.zeros(0, np.int64))
+    _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=rate, hop_length=HOP, trim=False)
+    times = np.unique(librosa.frames_to_time(frames, sr=rate, hop_length=HOP))
+    low = librosa.onset.onset_strength(y=waveform, sr=rate, hop_length=HOP, fmax=BASS, n_mels=8)
+    at = [low[max(frame - 1, 0) : frame + 2].max() for frame in np.asarray(frames)[: len(times)]]
+    first = int(np.argmax([np.mean(at[phase::METRE] or [0.0]) for phase in range(METRE)]))
+    return Beats(times, (np.arange(len(times)) - first) % METRE + 1)
+
+
+def chords(waveform: NDArray[np.float32], rate: int) -> Spans:
+    """Major and minor chords, and `N`.
+
+    >>> t = np.arange(RATE * 4) / RATE
+    >>> triad = sum(np.sin(2 * np.pi * f * t) for f in (261.63, 329.63, 392.0)).astype(np.float32)
+    >>> chords(triad, RATE).labels
+    ('C:maj',)
+    """
+    import librosa
+
+    if float(np.sqrt(np.mean(waveform**2))) < SILENT:
+        return Spans(np.array([[0.0, len(waveform) / rate]]), ("N",))
+    hop = HOP * max(1, round(CHORD_HOP * rate / HOP))
+    profile = _chroma(waveform, rate, hop)  # (12, frames)
+    level = librosa.feature.rms(y=waveform, frame_length=2 * hop, hop_length=hop)[0]
+    frames = min(profile.shape[1], len(level))
+    profile, level = profile[:, :frames], level[:frames]
+    likelihood = np.exp(SHARPNESS * (_templates() @ profile))  # (25, frames)
+    mute = level < max(SILENT, QUIET * float(np.quantile(level, 0.95)))
+    likelihood[:, mute] = 1e-6
+    likelihood[-1, mute] = 1.0
+    likelihood /= likelihood.sum(0)
+    path = librosa.sequence.viterbi_discriminative(likelihood, librosa.sequence.transition_loop(len(CHORDS), STAY))
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [frames]])
+    times = edges * hop / rate
+    times[-1] = len(waveform) / rate
+    labels = [CHORDS[path[i]] for i in edges[:-1]]
+    sure = [float(likelihood[path[a], a:b].mean()) for a, b in pairwise(edges)]
+    return Spans(np.stack([times[:-1], times[1:]], 1), tuple(labels), np.clip(sure, 0, 1))
+
+
+def key(waveform: NDArray[np.float32], rate: int, profiles: str = "krumhansl") -> Key:
+    """The key whose profile correlates most with the mean chroma; its lead over the next, as confidence.
+
+    >>> t = np.arange(RATE * 4) / RATE
+    >>> triad = sum(np.sin(2 * np.pi * f * t) for f in (220.0, 261.63, 329.63)).astype(np.float32)
+    >>> key(triad, RATE).label
+    'A minor'
+    """
+    if float(np.sqrt(np.mean(waveform**2))) < SILENT:
+        return Key(NONE, 0.0)
+    return key_of(_chroma(waveform, rate, 4 * HOP).mean(1), profiles)
+
+
+def key_of(profile: NDArray[np.floating], profiles: str = "krumhansl") -> Key:
+    """The key of a pitch-class profile `(12,)`, C first.
+
+    >>> key_of(np.array([5, 0, 3, 0, 4, 3, 0, 5, 0, 3, 0, 2])).label
+    'C major'
+    """
+    if float(np.ptp(profile)) == 0.0:
+        return Key(NONE, 0.0)
+    wanted = np.concatenate([[np.roll(mode, tonic) for tonic in range(12)] for mode in PROFILES[profiles]])  # (24, 12)
+    correlations = np.array([np.corrcoef(row, profile)[0, 1] for row in wanted])
+    order = np.argsort(-correlations, kind="stable")
+    lead = float(correlations[order[0]] - correlations[order[1]])
+    return Key(NAMES[order[0]], float(np.clip(lead, 0, 1)))
+
+
+def sections(waveform: NDArray[np.float32], rate: int) -> Spans:
+    """Sections under letters.
+
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, RATE * 20)
+    >>> tone = np.sin(np.arange(RATE * 20) * 2 * np.pi * 220 / RATE)
+    >>> sections(np.concatenate([noise, tone, noise]).astype(np.float32), RATE).labels
+    ('A', 'B', 'A')
+    """
+    import librosa
+    from scipy.signal import find_peaks
+
+    seconds = len(waveform) / rate
+    hop = HOP * max(1, round(SECTION_HOP * rate / HOP / 4))  # four frames are averaged to one
+    if float(np.sqrt(np.mean(waveform**2))) < SILENT or seconds < 2 * NEAREST:
+        return Spans(np.array([[0.0, seconds]]), ("A",))
+    timbre = librosa.feature.mfcc(y=waveform, sr=rate, n_mfcc=13, hop_length=hop)
+    harmony = _chroma(waveform, rate, hop)
+    frames = min(timbre.shape[1], harmony.shape[1])
+    x = np.concatenate([_standard(timbre[:, :frames]), _standard(harmony[:, :frames])])  # (25, frames)
+    count = frames // 4
+    x = x[:, : count * 4].reshape(len(x), count, 4).mean(2)
+    step = 4 * hop / rate
+    unit = x / np.maximum(np.linalg.norm(x, axis=0), 1e-9)
+    curve = novelty(unit.T @ unit, max(2, round(KERNEL / step / 2)))
+    peaks, _ = find_peaks(curve, height=HEIGHT * max(float(curve.max()), 1e-9), distance=max(1, round(NEAREST / step)))
+    inside = [p for p in peaks * step if NEAREST / 2 <= p <= seconds - NEAREST / 2]
+    times = np.array([0.0, *inside, seconds])
+    places = np.round(times / step).astype(int).clip(0, count)
+    means = np.stack([x[:, a : max(b, a + 1)].mean(1) for a, b in pairwise(places)])
+    return Spans(np.stack([times[:-1], times[1:]], 1), letters(means))
+
+
+def novelty(similarity: NDArray[np.floating], half: int) -> NDArray[np.float64]:
+    """Foote's novelty of a self-similarity `(frames, frames)`: its correlation with a checkerboard of 2 × `half`
+    frames along the diagonal, under a Gaussian; negative values are 0.
+
+    >>> block = np.kron(np.eye(2), np.ones((8, 8)))
+    >>> int(np.argmax(novelty(block, 4)))
+    8
+    """
+    offsets = np.arange(-half, half) + 0.5
+    taper = np.exp(-2.0 * (offsets / half) ** 2)
+    kernel = np.outer(np.sign(offsets) * taper, np.sign(offsets) * taper)
+    padded = np.pad(similarity.astype(np.float64), half, mode="edge")
+    found = [float((padded[i : i + 2 * half, i : i + 2 * half] * kernel).sum()) for i in range(len(similarity))]
+    return np.maximum(found, 0.0)
+
+
+def letters(means: NDArray[np.floating]) -> tuple[str, ...]:
+    """A letter each for sections `(sections, features)`: near ones share one, in order of first use.
+
+    >>> letters(np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]]))
+    ('A', 'B', 'A')
+    """
+    from sklearn.cluster import AgglomerativeClustering
+
+    if len(means) < 2:
+        return ("A",) * len(means)
+    unit = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+    clusters = AgglomerativeClustering(
+        n_clusters=None, distance_threshold=ALIKE, metric="cosine", linkage="average"
+    ).fit_predict(unit)
+    order = list(dict.fromkeys(clusters.tolist()))
+    return tuple(_letter(order.index(cluster)) for cluster in clusters.tolist())
+
+
+def _letter(number: int) -> str:
+    high, low = divmod(number, 26)
+    return chr(65 + low) + (str(high) if high else "")
+
+
+def _chroma(waveform: NDArray[np.float32], rate: int, hop: int) -> NDArray[np.float64]:
+    """Chroma by a constant-Q transform, `(12, frames)`, C first, each frame of length 1 (or 0)."""
+    import librosa
+
+    short = len(waveform) < rate  # the lowest filters of a constant-Q transform are longer than that
+    if short:
+        found = librosa.feature.chroma_stft(y=waveform, sr=rate, hop_length=hop, tuning=0.0, norm=None)
+    else:
+        found = librosa.feature.chroma_cqt(y=waveform, sr=rate, hop_length=hop, norm=None)
+    lengths = np.linalg.norm(found, axis=0)
+    return np.asarray(found / np.maximum(lengths, 1e-9), np.float64)
+
+
+def _templates() -> NDArray[np.float64]:
+    """The 24 triads and a flat profile, `(25, 12)`, each of length 1."""
+    rows = np.zeros((25, 12))
+    for root in range(12):
+        rows[root, [root, (root + 4) % 12, (root + 7) % 12]] = 1.0
+        rows[12 + root, [root, (root + 3) % 12, (root + 7) % 12]] = 1.0
+    rows[24] = 1.0
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _standard(x: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rows of mean 0 and spread 1, weighted so that 13 and 12 rows count alike."""
+    centred = x - x.mean(1, keepdims=True)
+    return np.asarray(centred / np.maximum(centred.std(1, keepdims=True), 1e-9) / np.sqrt(len(x)), np.float64)
+
+
+SYSTEMS: dict[str, System] = {
+    system.card.name: system
+    for system in (
+        heard(card_of("librosa-beats", "beats", "librosa's beat tracker, bars of four.", RATE), "beats", beats),
+        heard(card_of("chroma-chords", "chords", "Triad templates on chroma, smoothed.", RATE), "chords", chords),
+        heard(card_of("chroma-key", "key", "Krumhansl's key profiles on mean chroma.", RATE), "key", key),
+        heard(
+            card_of("chroma-key-temperley", "key", "Temperley's key profiles on mean chroma.", RATE),
+            "key",
+            lambda waveform, rate: key(waveform, rate, "temperley"),
+        ),
+        heard(
+            card_of("foote-sections", "sections", "Foote's novelty and clustered sections.", RATE), "sections", sections
+        ),
+    )
+}
