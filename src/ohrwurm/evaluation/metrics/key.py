@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ohrwurm.errors import DataError
+from ohrwurm.events import TONICS
 
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 NAMES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
 RELATIONS = ("same", "fifth", "relative", "parallel", "other")
 POINTS = (1.0, 0.5, 0.3, 0.2, 0.0)
