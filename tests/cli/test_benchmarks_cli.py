@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from ohrwurm.cli import app
 from ohrwurm.data.benchmarks import NAMES, listing
 from ohrwurm.data.benchmarks.gtzan import GENRES
+from ohrwurm.data.packs import pack
 from ohrwurm.data.recordings import open_recordings
+from ohrwurm.data.tracks import Manifest
 from ohrwurm.errors import DataError
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -115,11 +117,21 @@ def test_sets_for_measuring_are_refused_for_training(tmp_path: Path) -> None:
     (folder / "manifest.csv").write_text("file,work,status\na.wav,w,verified\nb.wav,w,verified\n")
     for name in ("a.wav", "b.wav"):
         soundfile.write(folder / name, np.random.default_rng(0).uniform(-0.5, 0.5, 2205), 22050)
-    with pytest.raises(DataError, match="holds anthems, which is for measuring only"):
-        open_recordings(folder, 16000)
     run("prepare", "anthems", "--source", folder, "--out", tmp_path / "out")
+    pack(Manifest.read(tmp_path / "out" / "manifest.csv"), tmp_path / "packed", 16000, benchmark="anthems")
+    for source in (folder, folder / "manifest.csv", tmp_path / "out", tmp_path / "out" / "manifest.csv"):
+        with pytest.raises(DataError, match="holds anthems, which is for measuring only"):
+            open_recordings(source, 16000)
+        assert "which is for measuring only" in run("pack", source, "--out", tmp_path / "other", code=1)
+    assert not (tmp_path / "other").exists()
     with pytest.raises(DataError, match="holds anthems, which is for measuring only"):
-        open_recordings(tmp_path / "out", 16000)
+        open_recordings(tmp_path / "packed", 16000)
+
+
+def test_a_pack_of_a_benchmark_that_trains_knows_it(gtzan: Path, tmp_path: Path) -> None:
+    run("pack", gtzan / "gtzan", "--out", tmp_path / "packed", code=3)  # most of the miniature has no audio
+    assert json.loads((tmp_path / "packed" / "pack.json").read_text())["benchmark"] == "gtzan"
+    assert open_recordings(tmp_path / "packed", 16000).tracks
 
 
 def test_the_table_of_the_docs_is_up_to_date() -> None:

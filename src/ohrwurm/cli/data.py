@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ohrwurm.cli import benchmarks
+from ohrwurm.cli.collection import reporting
 from ohrwurm.cli.progress import progress_bar
 
 SOURCE = "A manifest (CSV, JSONL, Parquet), a data set as published (docs/data.md), or a folder of audio."
@@ -90,13 +91,25 @@ def pack(
 ) -> None:
     """Decode the audio of a data set once into a few large files for training. Killed, the same command goes on.
 
+    A benchmark that is for measuring only is refused.
+
     Example: ohrwurm data pack music.csv --sample-rate 16000 --out packed
     """
     from ohrwurm.data import packs
-    from ohrwurm.data.sources import manifest_of
+    from ohrwurm.data.sources import benchmark_of, manifest_of, refuse_training
 
-    with progress_bar("Packing", as_json) as progress:
-        made = packs.pack(manifest_of(manifest), out, sample_rate, workers=workers, progress=progress)
+    with reporting():
+        refuse_training(manifest)
+        known = benchmark_of(manifest)
+        with progress_bar("Packing", as_json) as progress:
+            made = packs.pack(
+                manifest_of(manifest),
+                out,
+                sample_rate,
+                benchmark=known.name if known else "",
+                workers=workers,
+                progress=progress,
+            )
     if as_json:
         typer.echo(json.dumps({"pack": str(out), "tracks": made.tracks, "failed": made.failed}))
     else:

@@ -4,7 +4,7 @@ Decoding compressed audio again in each epoch can cost more than the training st
 memory. A pack is a folder::
 
     manifest.csv      the tracks that are in it, with all their columns
-    pack.json         format, rate, and for each track its shard, offset and samples; written last
+    pack.json         format, rate, benchmark, and for each track its shard, offset and samples; written last
     shard-0000.pcm    little-endian 16-bit samples, one recording after the other
     shard-0000.json   what is in a complete shard, and what failed
 """
@@ -21,7 +21,9 @@ import numpy as np
 
 from ohrwurm.atomic import replacing, write_text
 from ohrwurm.audio.isolation import Decoder, decoding
+from ohrwurm.data.benchmarks.base import read_json
 from ohrwurm.data.recordings import fitted, whole_array
+from ohrwurm.data.sources import PACK
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import AudioError, DataError
 
@@ -40,7 +42,7 @@ class Packed:
 
 def is_pack(folder: str | Path) -> bool:
     """Whether a folder is a complete pack."""
-    return (Path(folder) / "pack.json").is_file()
+    return (Path(folder) / PACK).is_file()
 
 
 class Pack:
@@ -54,7 +56,7 @@ class Pack:
         folder = Path(folder)
         if not is_pack(folder):
             raise DataError(f"{folder}: no complete pack; make it with `ohrwurm data pack MANIFEST --out {folder}`")
-        index = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
+        index = read_json(folder / PACK, dict)
         if index["format"] != FORMAT:
             raise DataError(f"{folder}: a pack of format {index['format']}; this version reads {FORMAT}. Pack again.")
         places = {p["track_id"]: p for p in index["tracks"]}
@@ -87,6 +89,7 @@ def pack(
     sample_rate: int,
     *,
     shard_hours: float = 2.0,
+    benchmark: str = "",
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Packed:
@@ -97,6 +100,7 @@ def pack(
         folder: for the pack.
         sample_rate: in Hz.
         shard_hours: tracks go into a new shard after this many hours of audio (230 MB at 16 kHz for 2 hours).
+        benchmark: the name of the one that the manifest is of; some never train, and their packs neither.
         workers: decoding processes.
         progress: told (tracks done, tracks in all).
 
@@ -125,12 +129,13 @@ def pack(
     index = {
         "format": FORMAT,
         "sample_rate": sample_rate,
+        "benchmark": benchmark,
         "shards": [f"{_name(n)}.pcm" for n in range(len(groups))],
         "shard_samples": [entry["samples"] for entry in entries],
         "tracks": tracks,
         "failed": failed,
     }
-    write_text(folder / "pack.json", json.dumps(index))
+    write_text(folder / PACK, json.dumps(index))
     return Packed(len(tracks), new, failed)
 
 

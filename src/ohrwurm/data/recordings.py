@@ -59,12 +59,12 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
     from ohrwurm.data.packs import Pack, is_pack
 
     source = Path(source)
+    refuse_training(source)
     if is_pack(source):
         found: Recordings = Pack(source, split)
         if found.sample_rate != sample_rate:
             raise DataError(f"{source}: packed at {found.sample_rate} Hz, {sample_rate} Hz is needed; pack it again")
     else:
-        refuse_training(source)
         found = Files(manifest_of(source), sample_rate, split)
     if not found.tracks:
         reason = f"none of {len(found.failed)} can be read, e.g. {': '.join(found.failed[0])}" if found.failed else ""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ohrwurm.audio.folder import walk
 from ohrwurm.data import benchmarks, class_folders
-from ohrwurm.data.benchmarks.base import LABELS, PREPARED, read_json, read_prepared
+from ohrwurm.data.benchmarks.base import LABELS, MANIFEST, PREPARED, read_json, read_prepared
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
 
+PACK = "pack.json"  # what `ohrwurm.data.packs` notes, the benchmark among it
 WITHIN = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
 
 
@@ -51,21 +52,30 @@ def labels_of(path: str | Path) -> list[str] | None:
     return benchmark.labels(folder, _variant(benchmark, layout)) or None
 
 
+def benchmark_of(path: str | Path) -> benchmarks.Benchmark | None:
+    """The benchmark that a source holds: a folder as published, prepared or packed, or the table of one; else None."""
+    folder = Path(path)
+    if not folder.is_dir():
+        inside = benchmark_of(folder.parent) if folder.is_file() else None
+        tables = set() if inside is None else {MANIFEST}.union(*map(_names, inside.layouts))
+        return inside if folder.name in tables else None
+    for note in (PREPARED, PACK):
+        if (folder / note).is_file():
+            name = read_json(folder / note, dict).get("benchmark", "")
+            return benchmarks.find(name) if name in benchmarks.NAMES else None
+    found = benchmarks.recognise(folder)
+    return found[0] if found else None
+
+
 def refuse_training(path: str | Path) -> None:
-    """Stop where a folder holds a benchmark, as published or prepared, on which no weights are ever trained.
+    """Stop where a source is a benchmark on which no weights are ever trained; see `benchmark_of`.
 
     Raises:
-        DataError: it does.
+        DataError: it is.
     """
-    folder = Path(path)
-    if (folder / PREPARED).is_file():
-        name = read_json(folder / PREPARED, dict).get("benchmark", "")
-        benchmark = benchmarks.find(name) if name in benchmarks.NAMES else None
-    else:
-        found = benchmarks.recognise(folder) if folder.is_dir() else None
-        benchmark = found[0] if found else None
+    benchmark = benchmark_of(path)
     if benchmark is not None and benchmark.evaluation_only:
-        raise DataError(f"{folder}: holds {benchmark.name}, which is for measuring only; train on something else")
+        raise DataError(f"{path}: holds {benchmark.name}, which is for measuring only; train on something else")
 
 
 def _in_folder(folder: Path) -> Manifest:
