@@ -20,6 +20,7 @@ from ohrwurm.analysis.smoothing import LEAST, best_classes, change_matrix, runs
 from ohrwurm.errors import DataError
 from ohrwurm.events import Spans
 
+BLOCK = 4096  # frames whose 170 classes are held in full precision
 EDGE = 0.01  # a pitch class sounds with a probability of at least this, and at most 1 less this
 
 
@@ -73,8 +74,10 @@ def decode_chords(
     (('C:maj', 'A:min'), [[0.0, 1.0], [1.0, 2.0]])
     """
     x = shares(checked(probabilities, len(vocabulary), frame_rate, "chords"))
-    classes = _smoothed(x, frame_rate, smoothing)
-    return _spans(classes, x, [vocabulary.labels[c] for c in classes], frame_rate)
+    likely = np.log(x + LEAST).astype(np.float32)
+    classes = _smoothed(likely, frame_rate, smoothing)
+    names = vocabulary.labels
+    return _spans(classes, likely, [names[c] for c in classes.tolist()], frame_rate)
 
 
 def decode_chord_parts(
@@ -115,10 +118,14 @@ def decode_chord_parts(
         raise DataError(
             f"chords: {len(roots)} frames of roots, {len(basses)} of basses, {len(sounds)} of pitch classes"
         )
-    likely = _likelihood(roots, sounds, vocabulary)
-    x = np.exp(likely - np.logaddexp.reduce(likely, axis=1, keepdims=True))
-    classes = _smoothed(x, frame_rate, smoothing)
-    labels = [vocabulary.labels[c] for c in classes]
+    likely = np.empty((len(roots), len(vocabulary)), np.float32)
+    for start in range(0, len(roots), BLOCK):
+        rows = slice(start, start + BLOCK)
+        found = _likelihood(roots[rows], sounds[rows], vocabulary)
+        likely[rows] = np.log(np.exp(found - np.logaddexp.reduce(found, axis=1, keepdims=True)) + LEAST)
+    classes = _smoothed(likely, frame_rate, smoothing)
+    names = vocabulary.labels
+    labels = [names[c] for c in classes.tolist()]
     for begin, end in runs(classes).tolist():
         number, place = divmod(int(classes[begin]), 12)
         if number < len(vocabulary.qualities):
@@ -127,7 +134,7 @@ def decode_chord_parts(
             heard = basses[begin:end].mean(0)
             lowest = max(tones, key=lambda tone: heard[(place + tone) % 12])
             labels[begin:end] = [spell(place, quality, lowest)] * (end - begin)
-    return _spans(classes, x, labels, frame_rate)
+    return _spans(classes, likely, labels, frame_rate)
 
 
 def _likelihood(roots: NDArray[np.float64], sounds: NDArray[np.float64], vocabulary: Vocabulary) -> NDArray[np.float64]:
@@ -146,15 +153,15 @@ def _likelihood(roots: NDArray[np.float64], sounds: NDArray[np.float64], vocabul
     return likely
 
 
-def _smoothed(x: NDArray[np.float64], frame_rate: float, smoothing: Smoothing) -> NDArray[np.int64]:
-    if smoothing == RAW or not len(x):
-        return x.argmax(1).astype(np.int64) if len(x) else np.zeros(0, np.int64)
-    change = change_matrix(x.shape[1], smoothing.mean * frame_rate)
-    return best_classes(np.log(x + LEAST), change, shortest=max(1, round(smoothing.shortest * frame_rate)))
+def _smoothed(likely: NDArray[np.float32], frame_rate: float, smoothing: Smoothing) -> NDArray[np.int64]:
+    if smoothing == RAW or not len(likely):
+        return likely.argmax(1).astype(np.int64) if len(likely) else np.zeros(0, np.int64)
+    change = change_matrix(likely.shape[1], smoothing.mean * frame_rate)
+    return best_classes(likely, change, shortest=max(1, round(smoothing.shortest * frame_rate)))
 
 
-def _spans(classes: NDArray[np.int64], x: NDArray[np.float64], labels: list[str], frame_rate: float) -> Spans:
+def _spans(classes: NDArray[np.int64], likely: NDArray[np.float32], labels: list[str], frame_rate: float) -> Spans:
     """Runs of frames with one class as spans; neighbours with one label do not occur."""
     found = runs(classes)
-    confidence = np.array([x[a:b, classes[a]].mean() for a, b in found.tolist()])
+    confidence = np.array([np.exp(likely[a:b, classes[a]]).mean() for a, b in found.tolist()])
     return Spans(found / frame_rate, tuple(labels[a] for a in found[:, 0].tolist()), np.clip(confidence, 0, 1))
