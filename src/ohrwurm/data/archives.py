@@ -35,10 +35,15 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def lying(root: Path, name: str) -> Path | None:
-    """The folder or archive of the data set `name` under `root`; None where there is neither."""
-    if (root / name).is_dir():
-        return root / name
-    return next((p for s in (".tar.xz", ".tar.gz", ".tar") if (p := root / f"{name}{s}").is_file()), None)
+    """The folder or archive of the data set `name` under `root`, or in `annotations/` there, where sets without audio
+    may lie; None where there is neither."""
+    for base in (root, root / "annotations"):
+        if (base / name).is_dir():
+            return base / name
+        for ending in (".tar.xz", ".tar.gz", ".tar"):
+            if (archive := base / f"{name}{ending}").is_file():
+                return archive
+    return None
 
 
 def unpacked(root: Path, name: str) -> Path:

@@ -81,3 +81,26 @@ def known_as(folder: Path) -> str:
     """The benchmark as which a folder is recognised; empty where it is none."""
     found = recognise(folder)
     return found[0].name if found else ""
+
+
+def write_lines(file: Path, *lines: str) -> Path:
+    """A text file of these lines."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file
+
+
+def sets_at_hand() -> Path:
+    """The folder that OHRWURM_DATA names; skips where there is none."""
+    root = Path(os.environ.get("OHRWURM_DATA") or "/nowhere")
+    if not root.is_dir():
+        pytest.skip("OHRWURM_DATA is not set")
+    return root
+
+
+def write_beat_this(folder: Path, *names: str) -> Path:
+    """A set as "Beat This!" keeps its annotations; the tracks go in turn to the eight folds."""
+    for name in names:
+        write_lines(folder / "annotations" / "beats" / f"{name}.beats", "0.5\t4", "1.0\t1")
+    write_lines(folder / "8-fold.folds", *(f"{name}\t{number % 8}" for number, name in enumerate(names)))
+    return folder

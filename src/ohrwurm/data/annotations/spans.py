@@ -33,7 +33,7 @@ def read_lab(file: Path, what: str = "spans") -> Reading[Spans]:
     >>> read_lab(file).value.labels
     ('N', 'Eb:min7/b3')
     """
-    scale = 0.01 if RWC_CHORUS.fullmatch(file.name) else 1.0
+    unit = 100 if RWC_CHORUS.fullmatch(file.name) else 1  # of a second
     found, unlabelled = [], []
     for row, line in rows_of(text_of(file)):
         cells = cells_of(line, 3)
@@ -45,7 +45,7 @@ def read_lab(file: Path, what: str = "spans") -> Reading[Spans]:
         if not label:
             unlabelled.append(f"{start:g} s")
             continue
-        found.append((start * scale, end * scale, label))
+        found.append((start / unit, end / unit, label))
     remarks = (f"{len(unlabelled)} {what} without a label left out ({named(unlabelled)})",) if unlabelled else ()
     read = spans_of(found, what)
     return Reading(read.value, (*remarks, *read.remarks))

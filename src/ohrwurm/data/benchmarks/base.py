@@ -196,7 +196,8 @@ class Benchmark:
         for candidate in (f"{self.name}-{name}", self.name) if prepared else ():
             if is_prepared(base / candidate, self.name, name):
                 return base / candidate
-        own = self.folder or self.name
+        names = [n for n in (self.folder, self.name) if n]
+        own = next((n for n in names if lying(base, n) is not None), names[0])
         inside = lying(base, own)
         if inside is None and base.name in (own, self.name):
             return base

@@ -271,16 +271,18 @@ BENCHMARK = Benchmark(
         ),
         "songs": Variant(
             "jukemir's splits, whole previews.",
-            ("jukemir", "linear", "probing"),
+            ("jukemir", "linear", "probing", "key"),
             {"train": 923, "validation": 236, "test": 604},
         ),
         "key": Variant(
             "The 604 previews of the GiantSteps key data set alone.",
-            ("probe",),
+            ("key", "probe"),
             {"test": 604},
         ),
-        "plus": Variant("GiantSteps+: revised keys of 600 previews, those with one key (mirdata).", ("probe",), {}),
-        "beatport": Variant("Beatport EDM key: 1,486 previews, those with one key (mirdata).", ("probe",), {}),
+        "plus": Variant(
+            "GiantSteps+: revised keys of 600 previews, those with one key (mirdata).", ("key", "probe"), {}
+        ),
+        "beatport": Variant("Beatport EDM key: 1,486 previews, those with one key (mirdata).", ("key", "probe"), {}),
     },
     remotes=(
         Remote(
