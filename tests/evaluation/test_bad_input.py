@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from hearing import TONES, Brightness, tone
@@ -14,7 +16,9 @@ from typer.testing import CliRunner
 from ohrwurm.cli import app
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.protocols import labels, probing
 from ohrwurm.evaluation.soundness import left_out, other_counts, shared
+from ohrwurm.evaluation.task import Job, NoOptions
 from ohrwurm.evaluation.tasks import Recordings, run
 from ohrwurm.models.base import Encoded
 
@@ -129,6 +133,31 @@ def test_a_model_that_gives_nan_for_a_recording_loses_it_and_says_so(songs: list
     assert any("labels have no track to be found" in w and "high" in w for w in report.outcome.warnings)
     with pytest.raises(DataError, match=r"none of 6 recordings could be used.*NaN or infinity"):
         run("zero-shot", Failing(0), Recordings(Manifest(songs), "mine"))
+
+
+@pytest.mark.parametrize("form", ["ttmr", "clmr"])
+def test_labels_that_cannot_be_measured_are_named(form: Literal["ttmr", "clmr"]) -> None:
+    truth, scores = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1]]), np.array([[3, 1, 1], [1, 2, 2], [2, 3, 3]])
+    found = labels.tags(scores, truth, ["slow", "polka", "live"], form=form, validation=(scores, 1 - truth))
+    assert found.warnings == (
+        "1 of 3 labels have no track to be found, and are in no mean: polka",
+        "1 of 3 labels have all tracks, and are in no mean of ROC-AUC: live",
+        "1 of 3 labels have no validation track to choose a threshold by, and count with an F1 of 0: live",
+    )
+    several = labels.classes(scores, [0, 0, 2], ["slow", "polka", "live"]).warnings
+    assert several == ("1 of 3 labels have no track to be found, and do not count in the balanced accuracy: polka",)
+
+
+def test_a_probe_says_that_it_does_not_keep_to_splits(songs: list[Track], monkeypatch: pytest.MonkeyPatch) -> None:
+    divided = [dataclasses.replace(t, split="train" if i else "test") for i, t in enumerate(songs)]
+    warnings = []
+    for tracks in (songs, divided):
+        job = Job("probe", Brightness(), Recordings(Manifest(tracks), "mine"), NoOptions())
+        monkeypatch.setattr(probing, "evaluate", lambda *a, **k: None)
+        probing.run(job)
+        warnings.append(job.warnings)
+    assert warnings[0] == []
+    assert "the splits of the recordings have no say" in warnings[1][0]
 
 
 def test_warnings_are_printed_and_in_the_json(

@@ -28,6 +28,7 @@ from ohrwurm.evaluation.confidence import bootstrap
 from ohrwurm.evaluation.metrics import classification, curves, tagging
 from ohrwurm.evaluation.report import Figure, Items, Outcome
 
+NAMED = 5  # labels in a sentence
 Form = Literal["ttmr", "muscall", "clmr"]
 PUBLISHED: dict[Form, str] = {
     "ttmr": "TTMR's tag metrics: macro_fl takes the thresholds that are best on the test tracks, and loses the track "
@@ -56,14 +57,14 @@ def tags(
 
     Returns:
         Means over labels, their intervals drawn over labels; each label's figures, and the labels that could not be
-        measured, in the details.
+        measured, in the details and the warnings.
 
     Raises:
         DataError: no track, wrong shapes, scores that are not finite, or no label that some but not all tracks have.
 
     >>> found = tags([[0.8, 0.3], [0.1, 0.4]], [[1, 0], [0, 0]], ["slow", "polka"], form="muscall")
-    >>> found.figures["ROC-AUC"].value, found.details["labels without positives"]
-    (1.0, ['polka'])
+    >>> found.figures["ROC-AUC"].value, found.warnings
+    (1.0, ('1 of 2 labels have no track to be found, and are in no mean: polka',))
     """
     t, s = tagging.validate(truth, scores)
     empty = tagging.gaps(t, names)
@@ -81,6 +82,15 @@ def tags(
         chance["F1"] = float((2 * share / (1 + share)).mean())  # of giving every track every label
         empty["labels without validation positives"] = [names[i] for i in np.flatnonzero(np.isnan(thresholds)).tolist()]
     figures = {n: Figure(float(np.nanmean(v)), *bootstrap(v, seed=seed), chance[n]) for n, v in each.items()}
+    said = (
+        _lacking(empty["labels without positives"], names, "no track to be found, and are in no mean"),
+        _lacking(empty["labels without negatives"], names, "all tracks, and are in no mean of ROC-AUC"),
+        _lacking(
+            empty.get("labels without validation positives", ()),
+            names,
+            "no validation track to choose a threshold by, and count with an F1 of 0",
+        ),
+    )
     return Outcome(
         protocol="scores of labels against the truth, mean over labels that some but not all tracks have"
         + ("; thresholds of F1 from the validation tracks" if validation is not None else ""),
@@ -94,6 +104,7 @@ def tags(
         seed=seed,
         published=_published_tags(t, s, each, form),
         published_as=PUBLISHED[form],
+        warnings=tuple(filter(None, said)),
         items=(Items.of("labels", names, each),),
     )
 
@@ -125,6 +136,8 @@ def classes(
     # Each track weighs as its class does in the mean over classes; the bootstrap then runs over the same tracks.
     weighted = right * len(t) / (np.count_nonzero(counts) * counts[t])
     chance, each = classification.chance(t), {"accuracy": right, "balanced accuracy": weighted}
+    absent = [str(name) for name, n in zip(names, counts, strict=True) if not n]
+    said = _lacking(absent, names, "no track to be found, and do not count in the balanced accuracy")
     return Outcome(
         protocol="the class of the highest score, equal ones in expectation",
         interval="95 % bootstrap over tracks, 2000 samples",
@@ -134,8 +147,16 @@ def classes(
         seed=seed,
         published={"accuracy": float((s.argmax(1) == t).mean())},
         published_as="the published accuracy: of equal highest scores the first class is the answer",
+        warnings=(said,) if said else (),
         items=(Items.of("tracks", tracks or range(len(t)), each),),
     )
+
+
+def _lacking(some: Sequence[str], names: Sequence[str], what: str) -> str:
+    """Which labels lack what, in a sentence; empty if none does."""
+    if not some:
+        return ""
+    return f"{len(some)} of {len(names)} labels have {what}: {', '.join(some[:NAMED])}{', ...' * (len(some) > NAMED)}"
 
 
 def _published_tags(

@@ -17,7 +17,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from ohrwurm.evaluation.task import Job, Recordings, Task, measured, option
 from ohrwurm.models.base import AudioEncoder
 
 Form = Literal["auto", "ttmr", "muscall"]
-NAMED = 5  # labels in a sentence
+NAMED = 5  # tags in a sentence
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,9 @@ def run(job: Job[Options]) -> Outcome:
         column = {name: i for i, name in enumerate(names)}
         numbers = [column[t.tags[0]] for t in kept]
         outcome = labels.classes(scores, numbers, names, tracks=[t.track_id for t in kept], seed=job.seed)
-        absent = [name for name, share in outcome.details["recall"].items() if np.isnan(share)]
-        _tell(job, absent, names, "no track to be found, and do not count in the balanced accuracy")
     else:
         seen = _validation(job, names) if options.f1 else None
         outcome = labels.tags(scores, truth(kept, names), names, form=form, validation=seen, seed=job.seed)
-        _tell(job, outcome.details["labels without positives"], names, "no track to be found, and are in no mean")
-        _tell(job, outcome.details["labels without negatives"], names, "all tracks, and are in no mean of ROC-AUC")
-        unseen = outcome.details.get("labels without validation positives", [])
-        _tell(job, unseen, names, "no validation track to choose a threshold by, and count with an F1 of 0")
     said = f"the text {options.prompt!r} of each label" if options.prompt else "the name of each label"
     return dataclasses.replace(outcome, protocol=f"cosine of {said} to the track; {outcome.protocol}")
 
@@ -126,12 +120,6 @@ def _said(job: Job[Options], tracks: Sequence[Track], names: Sequence[str]) -> N
     if others and not job.options.most:
         named = ", ".join(f"{tag} ({n})" for tag, n in others.most_common(NAMED))
         job.warn(f"{len(others)} tags of the recordings are no label of {job.recordings.name}, and not asked: {named}")
-
-
-def _tell(job: Job[Any], some: Sequence[str], names: Sequence[str], what: str) -> None:
-    if some:
-        more = ", ..." if len(some) > NAMED else ""
-        job.warn(f"{len(some)} of {len(names)} labels have {what}: {', '.join(some[:NAMED])}{more}")
 
 
 def check(model: AudioEncoder, recordings: Recordings, options: Options) -> None:
