@@ -204,7 +204,8 @@ def _source(benchmark: Benchmark, source: str | Path | None, out: Path) -> Path:
 
 def _amount(benchmark: Benchmark) -> str:
     known = sum(remote.size or 0 for remote in benchmark.remotes)
-    return f"{len(benchmark.remotes)} files" + (f", {known / 1e9:.2f} GB" if known else "")
+    count = len(benchmark.remotes)
+    return f"{count} file{'s' * (count > 1)}" + (f", {known / 1e9:.2f} GB" if known else "")
 
 
 def _kept(published: Manifest) -> Converted:

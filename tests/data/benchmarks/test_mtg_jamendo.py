@@ -65,6 +65,12 @@ def test_tables_as_published(tmp_path: Path, variant: str, base: str) -> None:
         JAMENDO.read(folder, other)
 
 
+def test_audio_is_found_where_the_papers_code_keeps_it(tmp_path: Path) -> None:
+    folder = tree(tmp_path)
+    (folder / "audio").rename(folder / "audios")
+    assert Path(JAMENDO.read(folder)[0].path) == folder / "audios" / "82" / "382.mp3"
+
+
 def test_audio_of_lower_quality_is_found(tmp_path: Path) -> None:
     folder = tree(tmp_path)
     (folder / "audio" / "82" / "382.mp3").unlink()

@@ -7,6 +7,7 @@ default variant as published.
 from __future__ import annotations
 
 import importlib
+import lzma
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,17 @@ def test_what_is_prepared_is_read_as_what_was_published(name: str, tmp_path: Pat
         assert after == replace(before, path=after.path, annotations=said)
         assert Path(after.path) == Path(before.path)
     assert manifest_of(tmp_path / "out").tracks == again.tracks
+
+
+def test_a_folder_of_sets_is_none_of_them(tmp_path: Path) -> None:
+    with lzma.open(tmp_path / "musiccaps.jsonl.xz", "wt") as lines:
+        lines.write('{"ytid": "-0Gj8-vB1q4", "start_s": 30, "aspects": [], "caption": "x", "audioset_eval": true}\n')
+    recognised = recognise(tmp_path)
+    assert recognised is not None
+    assert recognised[0].name == "musiccaps"
+    miniature("emotify", tmp_path / find("emotify").folder)
+    assert recognise(tmp_path) is None
+    assert len(find("musiccaps").read(tmp_path)) == 1  # asked for by its name it is there
 
 
 @pytest.mark.parametrize("name", sorted(HOUSE))

@@ -89,11 +89,11 @@ def serving(task: str) -> list[str]:
 def recognise(folder: str | Path) -> tuple[Benchmark, Layout] | None:
     """The benchmark whose files lie in `folder`, and how they lie there; None if they are of none.
 
-    Where several fit, the most specific one: that of most marks, of equals the first listed.
+    Where several fit, the most specific one: that of most marks, of equals the first listed. A folder with another set
+    below it, under that set's name, is a folder of sets and none itself, whatever else lies there.
     """
-    found = []
-    for benchmark in map(find, NAMES):
-        layout = benchmark.layout_of(folder)
-        if layout is not None:
-            found.append((benchmark, layout))
-    return max(found, key=lambda pair: len(pair[1].marks), default=None)
+    every = [find(name) for name in NAMES]
+    found = [(benchmark, layout) for benchmark in every if (layout := benchmark.layout_of(folder)) is not None]
+    best = max(found, key=lambda pair: len(pair[1].marks), default=None)
+    others = (b for b in every if best is not None and b.name != best[0].name)
+    return None if any(b.layout_of(Path(folder) / (b.folder or b.name)) for b in others) else best

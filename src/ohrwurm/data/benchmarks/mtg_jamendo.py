@@ -68,7 +68,7 @@ LABELS = {
 CATEGORIES = ("genre", "instrument", "mood/theme")
 HEADER = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
 PARTS = ("train", "validation", "test")
-PLACES = ("audio", "raw_30s/audio", "autotagging_moodtheme/audio", "audio-low", "raw_30s/audio-low", "")
+PLACES = ("audio", "audios", "raw_30s/audio", "autotagging_moodtheme/audio", "audio-low", "raw_30s/audio-low", "")
 
 
 def read(folder: Path, variant: str) -> Manifest:
