@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "objectives": set(),
     "embedding": {"audio", "models"},
     "data": {"audio"},
-    "evaluation": {"audio", "models", "data", "embedding"},
+    "evaluation": {"audio", "models", "data", "embedding", "analysis"},
     "training": {"audio", "models", "data", "objectives", "evaluation", "embedding", "recipes"},
     "analysis": {"audio", "models", "embedding"},
     "collection": {"audio", "models", "embedding"},

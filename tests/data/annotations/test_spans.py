@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ohrwurm.data import annotations
-from ohrwurm.data.annotations import Kind, billboard, keys, sections
+from ohrwurm.data.annotations import Kind, billboard, keys
 from ohrwurm.data.annotations.chords import normalised
 from ohrwurm.data.annotations.spans import write_lab
 from ohrwurm.errors import DataError
@@ -124,18 +124,6 @@ def test_what_follows_an_end(tmp_path: Path) -> None:
     inside = read(tmp_path, "0.0 verse\n8.0 end\n9.0 outro\n12.0 end\n", "sections", "b.txt")
     assert inside.value.intervals.tolist() == [[0, 8], [9, 12]]
     assert inside.remarks == ("sections go on after an end (8 s); a gap is left",)
-
-
-def test_classes_follow_the_published_table() -> None:
-    table = {
-        "Pre-Chorus": "verse", "post-chorus": "chorus", "chorus_instrumental": "chorus", "Main_Theme": "chorus",
-        "stutter": "chorus", "raps": "verse", "section10": "verse", "dialog": "verse", "fadein": "intro",
-        "opening": "intro", "transition2a": "bridge", "Coda": "outro", "Fade-out": "outro", "ending": "outro",
-        "breakdown2": "inst", "Interlude": "inst", "guitarsolo": "inst", "Silence": "silence", "end": "unknown",
-        "no_function": "unknown", "Head": "unknown",
-    }  # fmt: skip
-    assert {label: sections.class_of(label) for label in table} == table
-    assert set(table.values()) - {sections.UNKNOWN} == set(sections.CLASSES)
 
 
 # Keys -----------------------------------------------------------------------------------------------------------------

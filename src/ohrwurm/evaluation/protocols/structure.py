@@ -1,6 +1,6 @@
 """Structure: the metrics of `evaluation.metrics.segment` over tracks.
 
-By default sections are compared under seven classes (`data.annotations.sections`). Time whose name has no class counts
+By default sections are compared under seven classes (`analysis.section_classes`). Time whose name has no class counts
 for boundaries, and not for ACC. A system that names sections by letters is measured by boundaries and repetition alone.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ohrwurm.analysis.section_classes import section_class
 from ohrwurm.data.annotations.reading import relabelled
-from ohrwurm.data.annotations.sections import UNKNOWN, class_of, classes_of
+from ohrwurm.data.annotations.spans import unknown_labels
 from ohrwurm.evaluation.metrics import segment
 from ohrwurm.evaluation.protocols import events
 from ohrwurm.evaluation.report import Outcome
@@ -49,14 +50,15 @@ def run(job: Job[Options]) -> Outcome:
     found = events.gather(job, "sections")
     options, remarks = job.options, {name: list(lines) for name, lines in found.remarks.items()}
     said = {label for pair in found.pairs if pair.estimate is not None for label in pair.estimate.labels}
-    named = options.labels == "classes" and any(class_of(label) != UNKNOWN for label in said)
+    named = options.labels == "classes" and any(map(section_class, said))
     pairs = []
     for pair in found.pairs:
         reference, estimate = pair.reference, pair.estimate
         if options.labels == "classes":
-            mapped = classes_of(reference)
-            if mapped.remarks:
-                remarks.setdefault(pair.track.track_id, []).extend(f"reference: {r}" for r in mapped.remarks)
+            unknown = [label for label in reference.labels if section_class(label) is None]
+            told = unknown_labels(unknown, "section", "their time has no class")
+            if told:
+                remarks.setdefault(pair.track.track_id, []).extend(f"reference: {remark}" for remark in told)
             reference = _classed(reference)
         pairs.append(
             replace(pair, reference=reference, estimate=_classed(estimate) if named and estimate else estimate)
@@ -83,7 +85,7 @@ def run(job: Job[Options]) -> Outcome:
 
 def _classed(spans: Spans) -> Spans:
     """Under classes; what has none is a gap, which counts for boundaries alone."""
-    return relabelled(spans, [segment.GAP if label == UNKNOWN else label for label in map(class_of, spans.labels)])
+    return relabelled(spans, [section_class(label) or segment.GAP for label in spans.labels])
 
 
 TASK = Task(
