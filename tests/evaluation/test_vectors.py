@@ -12,7 +12,7 @@ import torch
 from ohrwurm.data.tracks import Track
 from ohrwurm.embedding import embed
 from ohrwurm.errors import DataError
-from ohrwurm.evaluation import vectors
+from ohrwurm.evaluation import vector_store, vectors
 from ohrwurm.evaluation.crops import crop_vectors
 from ohrwurm.evaluation.vectors import track_vectors, window_vectors
 from ohrwurm.models import registry
@@ -48,6 +48,21 @@ def test_a_second_evaluation_computes_nothing(
     second = track_vectors(songs, MODEL, cache=tmp_path / "cache")
     np.testing.assert_array_equal(first.values, second.values)
     assert first.contents == second.contents
+
+
+def test_many_vectors_lie_in_a_file_and_are_the_same(
+    songs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "gone.wav", songs[0], tmp_path / "gone too.wav", *songs[1:]]
+    plain = track_vectors(paths, MODEL)
+    monkeypatch.setattr(vector_store, "MAPPED", 0)
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):
+        mapped = track_vectors(paths, MODEL, cache=cache)
+        assert isinstance(mapped.values, np.memmap)
+        np.testing.assert_array_equal(mapped.values, plain.values)
+        assert (mapped.rows, len(mapped.failures)) == ((1, 3, 4), 2)
+    left = {file.suffix for file in (tmp_path / "cache").rglob("*") if file.is_file()}
+    assert left == {".npy"}
 
 
 def test_a_changed_file_and_another_model_are_computed_anew(songs: list[Path], tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
-"""Many vectors in one file, filled row by row: neither twice in memory, nor lost when the process is killed."""
+"""Many vectors in one file, filled row by row: neither twice in memory, nor lost when the process is killed.
+
+`scratch` is for those that are kept elsewhere, one by one, and are only brought together.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ohrwurm.atomic import replacing, write_text
 from ohrwurm.errors import DataError
 
+MAPPED = 256 << 20  # bytes from which on a matrix lies in a file
 VALUES, DONE, ABOUT = "vectors.npy", "done.npy", "about.json"
 
 
@@ -84,3 +89,35 @@ class VectorStore:
             self.values.flush()
         with replacing(self.folder / DONE) as temporary:
             np.save(temporary, self.done, allow_pickle=False)
+
+
+def scratch(rows: int, dim: int, folder: Path | None = None) -> NDArray[np.float32]:
+    """A matrix of zeros to be filled; a large one is a nameless file, which memory need not hold, gone with the matrix.
+
+    Args:
+        folder: where that file lies; by default among the system's temporary files.
+
+    >>> scratch(3, 2).shape
+    (3, 2)
+    """
+    if 4 * rows * dim < MAPPED:
+        return np.zeros((rows, dim), np.float32)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.float32, "w+", shape=(rows, dim))
+
+
+def close_ranks(matrix: NDArray[np.float32], rows: Sequence[int]) -> NDArray[np.float32]:
+    """Those rows of a matrix alone, moved up in place.
+
+    Args:
+        rows: ascending.
+
+    >>> close_ranks(np.arange(6, dtype=np.float32).reshape(3, 2), [0, 2]).tolist()
+    [[0.0, 1.0], [4.0, 5.0]]
+    """
+    for to, row in enumerate(rows):
+        if to != row:
+            matrix[to] = matrix[row]
+    return matrix[: len(rows)]

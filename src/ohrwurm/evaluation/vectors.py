@@ -11,14 +11,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ohrwurm.atomic import replacing
-from ohrwurm.embedding import embed
+from ohrwurm.embedding import FileEmbedding, embed
 from ohrwurm.embedding.workers import default_workers
 from ohrwurm.errors import AudioError, DataError
+from ohrwurm.evaluation.vector_store import close_ranks, scratch
 from ohrwurm.models.base import AudioEncoder
 
 FILES_A_ROUND = 16  # for each worker; a killed run loses at most one round
@@ -77,17 +79,13 @@ def track_vectors(
         DataError: not one of the recordings could be used.
         ModelError: the model is broken.
     """
-    size = FILES_A_ROUND * (workers or default_workers())
-
-    def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
-        made = embed(files, model, workers=workers, sample_rates=sample_rates)
-        return [m if isinstance(m, AudioError) else m.vector for m in made]
-
     kept = None if cache is None else folder_of(cache, "vectors", model)
-    found = collect(
-        paths, make, (model.card.dim,), folder=kept, size=size, sample_rates=sample_rates, progress=progress
-    )
-    return Vectors(found.rows, np.stack(found.values), found.contents, found.failures)
+    matrix = scratch(len(paths), model.card.dim, kept)
+    found = _embedded(
+        paths, model, lambda made: made.vector, (model.card.dim,),
+        folder=kept, into=matrix, workers=workers, sample_rates=sample_rates, progress=progress,
+    )  # fmt: skip
+    return Vectors(found.rows, close_ranks(matrix, found.rows), found.contents, found.failures)
 
 
 def window_vectors(
@@ -104,16 +102,31 @@ def window_vectors(
     Returns:
         One array `(windows, dim)` a recording.
     """
-    size = FILES_A_ROUND * (workers or default_workers())
+    return _embedded(
+        paths, model, lambda made: made.windows, (None, model.card.dim),
+        folder=None if cache is None else folder_of(cache, "windows", model),
+        workers=workers, sample_rates=sample_rates, progress=progress,
+    )  # fmt: skip
+
+
+def _embedded(
+    paths: Sequence[str | Path],
+    model: AudioEncoder,
+    part: Callable[[FileEmbedding], NDArray[np.float32]],
+    shape: tuple[int | None, ...],
+    *,
+    workers: int | None,
+    sample_rates: Mapping[str, int] | None,
+    **how: Any,
+) -> Rows:
+    """What `part` takes of each recording's embedding, by `collect`."""
 
     def make(files: list[Path], _: list[str]) -> list[NDArray[np.float32] | AudioError]:
         made = embed(files, model, workers=workers, sample_rates=sample_rates)
-        return [m if isinstance(m, AudioError) else m.windows for m in made]
+        return [m if isinstance(m, AudioError) else part(m) for m in made]
 
-    kept = None if cache is None else folder_of(cache, "windows", model)
-    return collect(
-        paths, make, (None, model.card.dim), folder=kept, size=size, sample_rates=sample_rates, progress=progress
-    )
+    size = FILES_A_ROUND * (workers or default_workers())
+    return collect(paths, make, shape, size=size, sample_rates=sample_rates, **how)
 
 
 def folder_of(cache: Path, kind: str, model: AudioEncoder) -> Path:
@@ -129,6 +142,7 @@ def collect(
     folder: Path | None,
     size: int,
     name: str = "",
+    into: NDArray[np.float32] | None = None,
     sample_rates: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
@@ -138,6 +152,7 @@ def collect(
         make: files and the hashes of their content → an array each, or why there is none.
         shape: of an array; None where it may have any length.
         name: what else the arrays depend on, beside the content of the file.
+        into: `(len(paths), ...)`, where arrays of one shape are put; what is returned are its rows.
         sample_rates: path → Hz of files that do not say theirs; what is kept depends on them too.
         progress: called with the number of files done and their total.
 
@@ -163,7 +178,7 @@ def collect(
         if kept is None:
             waiting.append(i)
         else:
-            found[i] = kept
+            found[i] = _put(into, i, kept)
     tell = progress or (lambda done, total: None)
     tell(len(files) - len(waiting), len(files))
     for start in range(0, len(waiting), size):
@@ -172,7 +187,7 @@ def collect(
             if isinstance(made, AudioError):
                 failures[i] = made
                 continue
-            found[i] = made
+            found[i] = _put(into, i, made)
             if folder is not None:
                 with replacing(_place(folder, named[i])) as temporary:
                     np.save(temporary, made, allow_pickle=False)
@@ -187,6 +202,13 @@ def collect(
         contents=tuple(contents[i] for i in rows),
         failures=tuple(failures[i] for i in sorted(failures)),
     )
+
+
+def _put(into: NDArray[np.float32] | None, row: int, made: NDArray[np.float32]) -> NDArray[np.float32]:
+    if into is None:
+        return made
+    into[row] = made
+    return into[row]
 
 
 def _content(file: Path) -> str:
