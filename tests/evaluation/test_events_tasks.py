@@ -162,6 +162,12 @@ def test_chords_are_weighted_by_duration(tmp_path: Path) -> None:
     assert np.mean(found.outcome.items[0].values["majmin"]) == pytest.approx(30 / 50)
 
 
+def test_perfect_chords_have_no_interval_whatever_their_weights(tmp_path: Path) -> None:
+    truth = {"long": spans((0, 90, "C:maj")), "short": spans((0, 10, "G:maj")), "middle": spans((0, 30, "D:min"))}
+    figure = measure("chords", "chords", tmp_path, truth, truth).outcome.figures["majmin"]
+    assert (figure.value, figure.low, figure.high) == (1.0, 1.0, 1.0)
+
+
 def test_unknown_chords_do_not_count_and_a_missing_estimate_does(tmp_path: Path) -> None:
     truth = {"a": spans((0, 5, "C:maj"), (5, 10, "X")), "b": spans((0, 10, "N"))}
     found = measure("chords", "chords", tmp_path, truth, {"a": spans((0, 10, "C:maj"))})

@@ -205,8 +205,9 @@ def outcome(
         known = ~np.isnan(got)
         if not known.any():
             continue
-        # A track's value bears its weight, so that the plain mean of the values is the figure.
-        values[name] = got * w / w[known].mean()
+        # A track's distance from the figure bears its weight: the plain mean of the values is the figure, and their
+        # bootstrap that of the weighted mean (a ratio, to first order).
+        values[name] = mean + (got - mean) * w / w[known].mean()
         figures[name] = Figure(mean, *bootstrap(values[name], groups=groups, seed=job.seed), by_chance[name])
     silent = sum(empty(pair.estimate) for pair in pairs)
     if silent:
