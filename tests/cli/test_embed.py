@@ -94,6 +94,22 @@ def test_a_folder(music: Path, tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(single.frames, table.frames[1])
 
 
+def test_arrays_of_a_manifest_are_audio_of_the_rate_that_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sound = np.random.default_rng(3).uniform(-0.5, 0.5, 16000).astype(np.float32)
+    soundfile.write("a.wav", sound, 8000, subtype="FLOAT")
+    np.save("a.npy", sound)
+    np.save("b.npy", sound)
+    Path("mine.csv").write_text("track_id,path,sample_rate\nwave,a.wav,\narray,a.npy,8000\nsilent about it,b.npy,\n")
+    ohrwurm("mine.csv", "--model", "test-cli-blocks", "--out", "out.npz", code=3)
+    table = read_embeddings("out.npz")
+    assert table.track_ids == ("wave", "array")
+    np.testing.assert_array_equal(table.vectors[0], table.vectors[1])
+    assert [(e.track_id, "sample_rate" in e.detail) for e in table.errors] == [("silent about it", True)]
+
+
 def test_files_and_a_manifest(music: Path, tmp_path: Path) -> None:
     tracks = [Track("second", str(music / "b.wav")), Track("lost", str(music / "lost.wav"))]
     for suffix in (".csv", ".jsonl", ".parquet"):

@@ -72,7 +72,7 @@ def embed(
 
     Can be stopped (Ctrl-C, even kill -9) and started again at any time: it goes on where it was, and the result is the
     same. Files that cannot be used are listed in the result, and cost nothing else. Run again after adding or changing
-    files, it embeds those alone.
+    files, it embeds those alone. In a manifest, .npy files are audio of the rate in its column sample_rate.
 
     In Python, ohrwurm.embedding.read_embeddings(FILE) reads the result.
 
@@ -84,7 +84,8 @@ def embed(
         from ohrwurm.models.registry import load
 
         checked_suffix(out)
-        found = list(_tracks(sources))
+        rates: dict[str, int] = {}
+        found = list(_tracks(sources, rates))
         tracks = [(name, path) for name, path, error in found if not error]
         unlisted = [Unusable(name, path, "unreadable", error) for name, path, error in found if error]
         if not found:
@@ -104,6 +105,7 @@ def embed(
                 batch_size=batch_size,
                 workers=workers,
                 errors=unlisted,
+                sample_rates=rates,
                 progress=progress,
             )
         if as_json:
@@ -114,9 +116,10 @@ def embed(
             raise typer.Exit(NOTHING)
 
 
-def _tracks(sources: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
-    """Track id, path, and what is wrong with a folder that cannot be listed."""
+def _tracks(sources: Sequence[Path], rates: dict[str, int]) -> Iterator[tuple[str, str, str]]:
+    """Track id, path, and what is wrong with a folder that cannot be listed; into `rates`, the Hz of arrays."""
     from ohrwurm.audio.folder import walk
+    from ohrwurm.data.recordings import array_rate
     from ohrwurm.data.tracks import Manifest
     from ohrwurm.errors import DataError
 
@@ -127,6 +130,8 @@ def _tracks(sources: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
     for source in sources:
         if source.is_file() and source.suffix.lower() in MANIFESTS:
             for track in Manifest.read(source):
+                if (rate := array_rate(track)) is not None:
+                    rates[track.path] = rate
                 yield track.track_id, track.path, ""
             continue
         for path, error in walk([source]):

@@ -13,7 +13,7 @@ import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,7 @@ def embed_to_file(
     workers: int | None = None,
     limits: Limits | None = None,
     errors: Sequence[Unusable] = (),
+    sample_rates: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Embed files into one output file.
@@ -95,6 +96,7 @@ def embed_to_file(
         workers: files at a time; by default one a core.
         limits: time, memory and size that decoding one file may take.
         errors: what was found to be unusable before, to be listed too.
+        sample_rates: path → Hz of `.npy` files, which do not say theirs. Where it alone changes, `out` has to be new.
         progress: called with the number of files done and their total.
 
     Raises:
@@ -132,7 +134,8 @@ def embed_to_file(
             kept = {} if before is None else _kept(before)
             waiting = list(dict.fromkeys(key for key in keys.values() if key not in parts and key not in kept))
             reused = sum(key in kept or (key in parts and not parts[key].reason) for key in keys.values())
-            seconds = _embed(waiting, parts, model, frames, protocol, batch_size, workers, limits, progress)
+            rates = {os.path.abspath(path): rate for path, rate in (sample_rates or {}).items()}
+            seconds = _embed(waiting, parts, model, frames, protocol, batch_size, workers, limits, rates, progress)
             table = _table(card, named, keys, parts, before, kept, [*errors, *unusable], frames)
             if before is None or not _same(before, table):
                 with _disk(out):
@@ -228,6 +231,7 @@ def _embed(
     batch_size: int,
     workers: int | None,
     limits: Limits | None,
+    rates: Mapping[str, int],
     progress: Callable[[int, int], None] | None,
 ) -> float:
     """Embed files and keep them as parts, batch by batch; returns the seconds of audio embedded."""
@@ -235,8 +239,9 @@ def _embed(
 
     def work(key: Key, decoder: Decoder) -> tuple[Part, float]:
         found = try_file(
-            key[0], [model], decoder=decoder, batch_size=batch_size, lock=lock, protocol=protocol, frames=frames
-        )
+            key[0], [model], native=rates.get(key[0]), decoder=decoder, batch_size=batch_size, lock=lock,
+            protocol=protocol, frames=frames,
+        )  # fmt: skip
         if isinstance(found, AudioError):
             return Part(key, reason=found.reason, detail=found.detail), 0.0
         (one,) = found

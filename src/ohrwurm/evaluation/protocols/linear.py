@@ -267,5 +267,5 @@ TASK = Task(
     options=Options,
     truth=("linear", "probing", "probe"),
     details="Spijkervet and Burgoyne 2021. The published numbers (one crop a track, last head, last chunk left out) "
-    "stand beside those of all windows and the best head.",
+    "stand beside those of all windows and the best head. There is no --protocol: windows follow each other.",
 )

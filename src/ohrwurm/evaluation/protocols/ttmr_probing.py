@@ -318,5 +318,5 @@ TASK = Task(
     options=Options,
     truth=("probing", "linear", "probe"),
     details="Doh et al. 2023. The probe is selected on validation and tested with its LayerNorm; the published numbers "
-    "(best on test, LayerNorm skipped) stand beside it.",
+    "(best on test, LayerNorm skipped) stand beside it. There is no --protocol: windows are TTMR's eight.",
 )
