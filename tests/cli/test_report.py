@@ -47,10 +47,10 @@ def test_the_terminal_shows_figures_and_tests(tmp_path: Path) -> None:
     assert code == 0
     assert re.search(r"MAP +0\.500 \(0\.300 to 0\.700\)", out)
     difference = np.clip(HALF + 0.2, 0, 1).mean() - HALF.mean()
-    assert re.search(
-        rf"MAP +new +old +{difference:.3f} +0\.\d+ to 0\.\d+ +< 0\.001 .*40 queries, 20 groups +better", out
-    )
-    assert re.search(r"MR1 +new +old +-\d.*better", out)
+    assert "Differences: new against old" in out
+    assert "Over 40 queries in 20 groups that both have" in out
+    assert re.search(rf"MAP +{difference:.3f} +0\.\d+ to 0\.\d+ +< 0\.001 .* better", out)
+    assert re.search(r"MR1 +-\d.*better", out)
     assert "q <39>" in out  # which gained least
 
 
@@ -136,5 +136,12 @@ def test_more_than_two_are_compared_with_the_first(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{n}.json", n, s) for n, s in (("a", 0.0), ("b", 0.1), ("c", -0.1))]
     code, out, _ = command(*files)
     assert code == 0
-    assert re.search(r"MAP +b +a .*better", out)
-    assert re.search(r"MAP +c +a .*worse", out)
+    assert re.search(r"Differences: b against a\n.*\nMAP .* better\n", out)
+    assert re.search(r"Differences: c against a\n.*\nMAP .* worse\n", out)
+
+
+def test_nothing_is_folded_where_no_terminal_shows_it(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{i}.json", f"a-model-with-a-long-name-{i}") for i in range(4)]
+    shown = CliRunner().invoke(app, ["report", *map(str, files)], env={"COLUMNS": "80"}).stdout
+    heading = next(line for line in shown.splitlines() if line.startswith("metric"))
+    assert all(f"a-model-with-a-long-name-{i}" in heading for i in range(4))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ohrwurm.data import version_files
 from ohrwurm.data.tracks import Manifest, Track
-from ohrwurm.data.version_features import ProfileSet, open_profiles
+from ohrwurm.data.version_features import ProfileSet, open_profiles, profiles_of
 from ohrwurm.data.version_files import check_version_files, labels_in, write_matrix, write_version_files
 from ohrwurm.errors import DataError
 from ohrwurm.unpickle import read_pickle
@@ -209,3 +209,10 @@ def test_command_takes_audio_through_an_extractor(tmp_path: Path, monkeypatch: p
     assert [t.work_id for t in again.tracks] == ["x", "x"]
     assert again.read(0).shape[0] == 12
     assert list(found["failures"]) == [str(tmp_path / "c.wav")]
+
+
+def test_profiles_in_the_files_keep_their_extractor(tmp_path: Path) -> None:
+    tracks = [Track(f"s{i}", "s.npz", "test", work_id="w") for i in range(2)]
+    write_version_files(ProfileSet(tracks, profile, "pitchnet:ab"), tmp_path)
+    assert open_profiles(tmp_path).extractor == "pitchnet:ab"
+    assert profiles_of([Track("0", str(tmp_path / "benchmark_crema.pt"))]).extractor == "pitchnet:ab"

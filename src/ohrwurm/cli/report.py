@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EPILOG = "Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted."
 FORMS = (".md", ".html", ".png")
+WIDE = 160  # columns of a table that no terminal shows: in a file or a pipe nothing is to be folded
 
 
 def register(app: typer.Typer) -> None:
@@ -86,6 +87,8 @@ def _show(found: Comparison, references: bool) -> None:
     from ohrwurm.evaluation.presenting import tables, title, warnings
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)
     console.print(f"[bold]{escape(title(found))}")
     for warning in warnings(found):
         console.print(f"[yellow]note[/yellow] {escape(warning)}", soft_wrap=True)
@@ -94,7 +97,10 @@ def _show(found: Comparison, references: bool) -> None:
         table = Table(box=None, pad_edge=False)
         for i, name in enumerate(part.head):
             text = i in part.words
-            table.add_column(escape(name), justify="left" if text else "right", no_wrap=not text, overflow="fold")
+            longest = max(len(word) for cell in [name, *(row[i] for row in part.rows)] for word in cell.split() or [""])
+            table.add_column(
+                escape(name), justify="left" if text else "right", no_wrap=not text, overflow="fold", min_width=longest
+            )
         for row in part.rows:
             table.add_row(*map(escape, row))
         console.print(table)

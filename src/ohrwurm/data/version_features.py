@@ -101,7 +101,7 @@ def profiles_of(tracks: Sequence[Track]) -> ProfileSet:
     tracks = list(tracks)
     store = _Chunks(sorted({Path(t.path) for t in tracks if t.path.endswith(".pt")}))
     first = Path(tracks[0].path) if tracks else Path()
-    made_by = PUBLISHED_EXTRACTOR if first.suffix in (".h5", ".pt") else identity_in(first.parent)
+    made_by = identity_in(first.parent) or (PUBLISHED_EXTRACTOR if first.suffix in (".h5", ".pt") else "")
     return ProfileSet(tracks, lambda i: _of_track(tracks[i], store), made_by)
 
 

@@ -44,7 +44,7 @@ def tables(comparison: Comparison, references: bool = False) -> list[Table]:
     """All that the reports hold: figures, differences, published numbers, changes, and how it was measured."""
     found = [_figures(comparison)]
     if comparison.differences:
-        found += [_differences(comparison.differences, comparison.names), _changed(comparison)]
+        found += [*_differences(comparison.differences, comparison.names), _changed(comparison)]
     if any(r.outcome.published for r in comparison.reports):
         found.append(_published(comparison))
     if references:
@@ -141,24 +141,28 @@ def _figures(comparison: Comparison) -> Table:
     return Table("Figures", ("metric", *comparison.names, "chance"), tuple(rows), tuple(f"{p}." for p in protocols))
 
 
-def _differences(differences: Sequence[Difference], names: Sequence[str]) -> Table:
-    rows = []
-    for d in differences:
-        digits = 2 if lower_is_better(d.metric) else 3
-        difference, low, high = (number(x, digits) for x in (d.found.difference, d.found.low, d.found.high))
-        rows.append(
-            (
-                d.metric, names[d.second], names[d.first], difference, f"{low} to {high}", _p(d.found.p), _p(d.p),
-                f"{d.found.items} {d.what}" + (f", {d.found.groups} groups" if d.found.groups < d.found.items else ""),
-                d.verdict,
-            )
-        )  # fmt: skip
-    head = ("metric", "model", "against", "difference", "95 % interval", "p", "p (Holm)", "pairs", "verdict")
-    note = (
-        "Over items that both have: percentile bootstrap of the paired difference and two-sided sign-flip test, both "
-        "over whole groups; Holm's correction over all rows."
-    )
-    return Table("Differences", head, tuple(rows), (note,), frozenset({0, 1, 2, 7, 8}))
+def _differences(differences: Sequence[Difference], names: Sequence[str]) -> list[Table]:
+    """A table for each model that is compared with the first."""
+    found = []
+    for second in dict.fromkeys(d.second for d in differences):
+        own = [d for d in differences if d.second == second]
+        rows = []
+        for d in own:
+            digits = 2 if lower_is_better(d.metric) else 3
+            difference, low, high = (number(x, digits) for x in (d.found.difference, d.found.low, d.found.high))
+            rows.append((d.metric, difference, f"{low} to {high}", _p(d.found.p), _p(d.p), d.verdict))
+        head = ("metric", "difference", "95 % interval", "p", "p (Holm)", "verdict")
+        pairs = dict.fromkeys(
+            f"{d.found.items} {d.what}" + (f" in {d.found.groups} groups" if d.found.groups < d.found.items else "")
+            for d in own
+        )
+        notes = (
+            f"Over {', '.join(pairs)} that both have: percentile bootstrap of the paired difference and two-sided "
+            f"sign-flip test, both over whole groups; Holm's correction over all {len(differences)} tests.",
+        )
+        title = f"Differences: {names[second]} against {names[own[0].first]}"
+        found.append(Table(title, head, tuple(rows), notes, frozenset({0, 5})))
+    return found
 
 
 def _changed(comparison: Comparison) -> Table:
