@@ -136,8 +136,8 @@ def test_more_than_two_are_compared_with_the_first(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{n}.json", n, s) for n, s in (("a", 0.0), ("b", 0.1), ("c", -0.1))]
     code, out, _ = command(*files)
     assert code == 0
-    assert re.search(r"Differences: b against a\n.*\nMAP .* better\n", out)
-    assert re.search(r"Differences: c against a\n.*\nMAP .* worse\n", out)
+    assert re.search(r"Differences: b against a\n.*\nMAP .* better *\n", out)
+    assert re.search(r"Differences: c against a\n.*\nMAP .* worse *\n", out)
 
 
 def test_nothing_is_folded_where_no_terminal_shows_it(tmp_path: Path) -> None:
