@@ -223,3 +223,10 @@ def test_sets_of_features_are_not_decoded(tmp_path: Path) -> None:
     seen = validate(tmp_path / "mine.csv", decode=True)
     assert [(f.what, f.items) for f in seen.findings] == [("empty", ("b",)), ("missing", ("c",))]
     assert "3 of 3 queries are gone or have fewer versions to find" in seen.effects[0]
+
+
+def test_a_table_without_tracks_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("path,tags\n")
+    seen = validate(tmp_path / "mine.csv")
+    assert [f.what for f in seen.findings] == ["no tracks"]
+    assert not seen.whole

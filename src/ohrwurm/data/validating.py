@@ -110,6 +110,11 @@ def validate(
     failures = _failures(tracks, decode, workers, progress)
     parts = _parts(tracks, failures, subject.counts)
     findings = [
+        *(
+            []
+            if tracks
+            else [Finding("no tracks", "fault", "no recording is listed: nothing can be measured or trained")]
+        ),
         *_counts(parts),
         *_unusable(tracks, failures, subject.reasons),
         *_shared(tracks),
