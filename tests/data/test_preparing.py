@@ -288,7 +288,7 @@ def test_a_missing_set_says_what_can_be_done(published: Path, tmp_path: Path) ->
         prepare(CLIPS, "", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     remote = dataclasses.replace(CLIPS, remotes=(Remote("https://nowhere", "x", 2 * 10**9),))
-    with pytest.raises(DataError, match=r"Ask for the clips.*can be fetched \(1 files, 2\.00 GB\): --download"):
+    with pytest.raises(DataError, match=r"Ask for the clips.*can be fetched \(1 file, 2\.00 GB\): --download"):
         prepare(remote, "", tmp_path / "out", source=tmp_path / "empty")
     for file in published.rglob("*.[wfm][alp]*"):
         file.unlink()

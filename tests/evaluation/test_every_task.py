@@ -90,7 +90,7 @@ def test_has_a_test_of_its_own(name: str) -> None:
                 isinstance(node, ast.Call)
                 and node.args
                 and getattr(node.func, "id", getattr(node.func, "attr", ""))
-                in ("run", "evaluate", "as_json", "command")
+                in ("run", "evaluate", "as_json", "command", "measure")
                 and isinstance(node.args[0], ast.Constant)
                 and node.args[0].value == name
             ):

@@ -139,6 +139,7 @@ def test_wrong_parameters_say_what_is_allowed(wrong: dict, message: str) -> None
 
 def test_every_published_checkpoint_has_its_card() -> None:
     cards = {name: registry.card(name) for name in registry.names() if name.startswith("ttmr-")}
+    del cards["ttmr-cls"]  # what lies before the projection, of any of these checkpoints
     assert len(cards) == 1 + len(PUBLISHED) == 10
     folders = [card.weights["file"] for card in cards.values()]
     assert len(set(folders)) == 10

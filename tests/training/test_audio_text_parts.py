@@ -259,7 +259,7 @@ def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> N
         muscall / "dataset_train.json": items["train"],
         muscall / "dataset_val.json": items["validation"],
         ecals / "ecals_annotation" / "annotation.json": annotation,
-        ecals / "ecals_annotation" / "ecals_tags.json": ["organ", "flute", "never", "low", "high"],
+        ecals / "ecals_annotation" / "ecals_tags.json": ["organ", "flute", "never", "buzz", "low", "noise", "middle", "high"],
         ecals / "ecals_annotation" / "ecals_track_split.json": {
             "train_track": ids["train"][:10], "extra_track": ids["train"][10:], "valid_track": ids["validation"],
             "test_track": [],
@@ -275,7 +275,7 @@ def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> N
 
     one_step(build("muscall/base", muscall, parameters=MUSCALL))
     task = build("ttmr/classification", ecals)
-    assert list(task.model.tags) == ["organ", "flute", "never", "low", "high"]
+    assert list(task.model.tags) == ["organ", "flute", "never", "buzz", "low", "noise", "middle", "high"]
     assert (len(task.examples.training), len(task.examples.validation)) == (18, 6)
     one_step(task)
     batch = task.examples.batch([0, 1], (0, 0), training=True)

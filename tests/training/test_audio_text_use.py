@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -67,7 +68,9 @@ def test_run_is_used_by_its_id(music: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("OHRWURM_RUNS", str(tmp_path / "runs"))
     told("embed", str(music), "--model", run, "--out", str(tmp_path / "music.npz"), "--workers", "1", "--json")
     assert read_embeddings(tmp_path / "music.npz").vectors.shape == (24, 16)
-    report = told("evaluate", "described", "--model", run, "--manifest", str(music), "--json", "--workers", "1")
+    Manifest(dataclasses.replace(t, split="test") for t in Manifest.read(music)).write(tmp_path / "test.csv")
+    table = str(tmp_path / "test.csv")
+    report = told("evaluate", "described", "--model", run, "--manifest", table, "--json", "--workers", "1")
     assert json.loads(report)["model"] == "my-text-model"
     told("models", "export", run, "--format", "safetensors", "--out", str(tmp_path / "mine.safetensors"))
     assert json.loads(told("models", "show", run, "--json"))["sample_rate"] == 16000

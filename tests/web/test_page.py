@@ -200,7 +200,7 @@ def test_a_recording_that_is_gone_is_told_in_the_player(page: Any) -> None:
 def test_search_by_a_chosen_and_by_a_dropped_file(page: Any, music: Path) -> None:
     page.locator("#file").set_input_files(music / "high.flac")
     page.get_by_role("heading", name="Like high.flac").wait_for()
-    page.wait_for_selector(".card")
+    page.wait_for_selector("#results:not([aria-busy]) .card")
     assert titles(page)[0] == "high again"
     drop = """async () => {
         const body = await (await fetch('/api/audio/' + document.querySelector('.card').dataset.id)).blob();
