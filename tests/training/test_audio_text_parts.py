@@ -245,6 +245,7 @@ def test_pack_trains_as_the_files_do(music: Path, tmp_path: Path) -> None:
 def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> None:
     """MusCALL's, and ECALS' with its own order of classes, made of the little clips."""
     muscall, ecals = tmp_path / "audiocaption", tmp_path / "msd"
+    classes = ["organ", "flute", "never", "buzz", "low", "noise", "middle", "high"]
     items: dict[str, list[dict[str, Any]]] = {"train": [], "validation": []}
     annotation = {}
     for number, track in enumerate(Manifest.read(music)):
@@ -259,7 +260,7 @@ def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> N
         muscall / "dataset_train.json": items["train"],
         muscall / "dataset_val.json": items["validation"],
         ecals / "ecals_annotation" / "annotation.json": annotation,
-        ecals / "ecals_annotation" / "ecals_tags.json": ["organ", "flute", "never", "buzz", "low", "noise", "middle", "high"],
+        ecals / "ecals_annotation" / "ecals_tags.json": classes,
         ecals / "ecals_annotation" / "ecals_track_split.json": {
             "train_track": ids["train"][:10], "extra_track": ids["train"][10:], "valid_track": ids["validation"],
             "test_track": [],
@@ -275,7 +276,7 @@ def test_data_sets_as_published_are_trained_on(music: Path, tmp_path: Path) -> N
 
     one_step(build("muscall/base", muscall, parameters=MUSCALL))
     task = build("ttmr/classification", ecals)
-    assert list(task.model.tags) == ["organ", "flute", "never", "buzz", "low", "noise", "middle", "high"]
+    assert list(task.model.tags) == classes
     assert (len(task.examples.training), len(task.examples.validation)) == (18, 6)
     one_step(task)
     batch = task.examples.batch([0, 1], (0, 0), training=True)
