@@ -1,10 +1,16 @@
-"""What a file is known by: its size, and its SHA-256, SHA-1 or MD5."""
+"""What a file is known by: its content, its size, and its SHA-256, SHA-1 or MD5."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def content_hash(file: str | Path) -> str:
+    """BLAKE2b (128 bit) of the whole file, hexadecimal: by it collections and caches know a recording."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def sha256(file: str | Path) -> str:

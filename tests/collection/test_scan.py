@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ohrwurm.collection.scan import content_hash, identify, scan
+from ohrwurm.checksums import content_hash
+from ohrwurm.collection.scan import identify, scan
 
 
 def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from starlette.responses import FileResponse, StreamingResponse
 from starlette.testclient import TestClient
 
 from ohrwurm.audio.files import load
+from ohrwurm.checksums import content_hash
 from ohrwurm.collection.records import Track
-from ohrwurm.collection.scan import content_hash
 from ohrwurm.web.playback import audio_response
 
 RATE, SECONDS = 48000, 2.5

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ohrwurm.checksums import content_hash
 from ohrwurm.collection.records import ID_LENGTH, Space
-from ohrwurm.collection.scan import content_hash
 from ohrwurm.collection.store import Store
 from ohrwurm.errors import AudioError, CollectionError, ProvenanceError
 

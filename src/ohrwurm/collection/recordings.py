@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ohrwurm.audio.files import AudioInfo, probe, stream
+from ohrwurm.checksums import content_hash
 from ohrwurm.collection.records import Track
-from ohrwurm.collection.scan import content_hash
 from ohrwurm.errors import AudioError, CollectionError
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from ohrwurm.audio.folder import walk
-
-CHUNK = 1 << 20
+from ohrwurm.checksums import content_hash
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,6 @@ def identify(path: str, known: Known) -> Found:
     except OSError as error:
         reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
         return Found(path, 0, 0, error=error.strerror or str(error), reason=reason)
-
-
-def content_hash(path: str | Path) -> str:
-    """BLAKE2b (128 bit) of the whole file, hexadecimal."""
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def scan(

@@ -6,7 +6,6 @@ of the model nor a file changed in place is ever answered from the cache.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohrwurm.atomic import replacing
+from ohrwurm.checksums import content_hash
 from ohrwurm.embedding import FileEmbedding, embed
 from ohrwurm.embedding.workers import default_workers
 from ohrwurm.errors import AudioError, DataError
@@ -168,7 +168,7 @@ def collect(
     waiting = []
     for i, file in enumerate(files):
         try:
-            contents[i] = _content(file)
+            contents[i] = content_hash(file)
             named[i] = contents[i] + name + (f"@{rates[str(file)]}" if str(file) in rates else "")
         except OSError as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
@@ -209,11 +209,6 @@ def _put(into: NDArray[np.float32] | None, row: int, made: NDArray[np.float32]) 
         return made
     into[row] = made
     return into[row]
-
-
-def _content(file: Path) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _place(folder: Path, content: str) -> Path:
