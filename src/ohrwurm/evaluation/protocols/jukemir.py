@@ -41,6 +41,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from ohrwurm.data.benchmarks import gtzan, magnatagatune
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key, tagging
 from ohrwurm.evaluation.protocols.probe_grid import ProbeConfig, grid, published_order
@@ -54,21 +55,11 @@ Mode = Literal["race", "fast", "exact"]
 MARGIN = 0.01  # of the validation score, within which bfloat16 is not trusted to tell probes apart
 SPLITS = ("train", "validation", "test")
 
-GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-# fmt: off
-MAGNATAGATUNE_TAGS = (  # the 50 most frequent, in the published order
-    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
-    "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
-    "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo",
-    "man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello",
-    "no voice", "weird", "country", "metal", "female voice", "choral",
-)
-# fmt: on
 TASKS = {
     task.name: task
     for task in (
-        ProbeTask("gtzan_ff", "multiclass", GENRES, "accuracy"),
-        ProbeTask("magnatagatune", "multilabel", MAGNATAGATUNE_TAGS, "auc_roc"),
+        ProbeTask("gtzan_ff", "multiclass", gtzan.GENRES, "accuracy"),
+        ProbeTask("magnatagatune", "multilabel", magnatagatune.TAGS, "auc_roc"),
         ProbeTask("emomusic", "regression", ("arousal", "valence"), "r2"),
         ProbeTask("giantsteps_clips", "multiclass", key.NAMES, "score"),
     )
