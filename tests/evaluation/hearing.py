@@ -1,4 +1,4 @@
-"""A model for tests that hears how bright a sound is, and knows words for it."""
+"""Models for tests that hear how bright a sound is, and know words for it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,18 @@ class Brightness(JointModel):
         if any("nonsense" in text for text in texts):
             vectors[:] = float("nan")
         return vectors
+
+
+class Crossings(JointModel):
+    """Hears how often the sound crosses zero, and knows the words "low" and "high" for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.card = ModelCard("brightness", "test", 16000, 1.0, 1.0, 2, ("words",), "", minimum=0.1, joint=True)
+
+    def forward(self, waveform: torch.Tensor) -> Encoded:
+        angle = (waveform.sign().diff(dim=1) != 0).float().mean(1) * torch.pi
+        return Encoded(pooled=torch.stack([angle.cos(), angle.sin()], dim=1))
+
+    def encode_text(self, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[0.0, 1.0] if "high" in text else [1.0, 0.0] for text in texts])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
+from hearing import Crossings
 from typer.testing import CliRunner
 
 from ohrwurm.audio.files import load
@@ -20,7 +20,6 @@ from ohrwurm.evaluation.degradations import CODECS, KINDS, condition, conditions
 from ohrwurm.evaluation.robustness import against, overlap
 from ohrwurm.evaluation.tasks import Recordings, run
 from ohrwurm.models import registry
-from ohrwurm.models.base import Encoded, JointModel, ModelCard
 
 RATE = 22050
 
@@ -194,27 +193,12 @@ def test_a_killed_run_goes_on(music: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     assert first == second
 
 
-class Brightness(JointModel):
-    """Hears how often the sound crosses zero, and knows the words "low" and "high" for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.card = ModelCard("brightness", "test", 16000, 1.0, 1.0, 2, ("words",), "", minimum=0.1, joint=True)
-
-    def forward(self, waveform: torch.Tensor) -> Encoded:
-        angle = (waveform.sign().diff(dim=1) != 0).float().mean(1) * torch.pi
-        return Encoded(pooled=torch.stack([angle.cos(), angle.sin()], dim=1))
-
-    def encode_text(self, texts: list[str]) -> torch.Tensor:
-        return torch.tensor([[0.0, 1.0] if "high" in text else [1.0, 0.0] for text in texts])
-
-
 def test_retrieval_by_words_is_held_against_the_clean_one(tmp_path: Path) -> None:
     tracks = []
     for i in range(12):
         soundfile.write(tmp_path / f"{i}.wav", tone(100.0 * (i + 1), 1.5), RATE)
         tracks.append(Track(f"t{i}", str(tmp_path / f"{i}.wav"), tags=("high" if i > 5 else "low",)))
-    found = run("robustness", Brightness(), Recordings(Manifest(tracks), "tones"), degradations=("gain=-6",)).outcome
+    found = run("robustness", Crossings(), Recordings(Manifest(tracks), "tones"), degradations=("gain=-6",)).outcome
     assert found.counts["texts"] == 2
     assert found.figures["words overlap@10 (gain -6 dB)"].value == 1.0
     assert found.figures["words overlap@10 (gain -6 dB)"].chance == pytest.approx(10 / 12)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
+from hearing import Crossings
 from typer.testing import CliRunner
 
 import ohrwurm
@@ -19,7 +19,6 @@ from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.tasks import Recordings, recordings_of, run
 from ohrwurm.models import registry
-from ohrwurm.models.base import Encoded, JointModel, ModelCard
 
 RATE = 22050
 TUNES = {"up": (0, 4, 7, 12, 7, 4, 0, 5), "down": (0, -1, -5, 3, 2, -5, -1, 8), "still": (0, 0, 7, 0, 0, 6, 0, 0)}
@@ -132,21 +131,6 @@ def test_probe_from_files_to_report(tmp_path: Path) -> None:
     assert (accuracy["value"], accuracy["chance"]) == (1.0, 0.5)
 
 
-class Brightness(JointModel):
-    """Hears how often the sound crosses zero, and knows the words "low" and "high" for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.card = ModelCard("brightness", "test", 16000, 1.0, 1.0, 2, ("words",), "", minimum=0.1, joint=True)
-
-    def forward(self, waveform: torch.Tensor) -> Encoded:
-        angle = (waveform.sign().diff(dim=1) != 0).float().mean(1) * torch.pi
-        return Encoded(pooled=torch.stack([angle.cos(), angle.sin()], dim=1))
-
-    def encode_text(self, texts: list[str]) -> torch.Tensor:
-        return torch.tensor([[0.0, 1.0] if "high" in text else [1.0, 0.0] for text in texts])
-
-
 def test_described_from_files_to_report(tmp_path: Path) -> None:
     rows = ["lost,lost.wav,a lost low tone"]
     for i, key in enumerate((-12, 0, 12, 24, 36)):
@@ -154,7 +138,7 @@ def test_described_from_files_to_report(tmp_path: Path) -> None:
         rows.append(f"t{i},{i}.wav,{ {0: 'a low tone', 4: 'a high tone'}.get(i, '') }")
     (tmp_path / "mine.csv").write_text("track_id,path,caption\n" + "\n".join(rows) + "\n")
     recordings = Recordings(Manifest.read(tmp_path / "mine.csv"), "tones")
-    outcome = run("described", Brightness(), recordings).outcome
+    outcome = run("described", Crossings(), recordings).outcome
     assert {track: found["rank"] for track, found in outcome.details["ranks"].items()} == {"t0": 1.0, "t4": 1.0}
     assert (outcome.counts["queries"], outcome.counts["recordings left out"]) == (2, 1)
     assert outcome.figures["R@1"].chance == pytest.approx(1 / 5)
