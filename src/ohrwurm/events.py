@@ -12,6 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # by pitch class
+KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
+_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def pitch_class(name: str) -> int:
+    """0-11 of a note name with any accidentals.
+
+    >>> pitch_class("F#"), pitch_class("Bb"), pitch_class("Cb")
+    (6, 10, 11)
+    """
+    return (_LETTERS[name[0].upper()] + name.count("#") - name[1:].count("b")) % 12
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ class Key:
     """The key of a recording, or of a part of it.
 
     Attributes:
-        label: tonic and mode as `evaluation.metrics.key.NAMES` spells them, e.g. "Eb minor"; "N" where there is none.
+        label: tonic and mode as `KEYS` spells them, e.g. "Eb minor"; "N" where there is none.
         confidence: in [0, 1].
 
     Raises:

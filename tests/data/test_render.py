@@ -10,12 +10,12 @@ import pytest
 from tunes import few_notes, jig, march, waltz
 
 from ohrwurm.data.corpus import truth_of
-from ohrwurm.data.harmony import NAMES
 from ohrwurm.data.instruments import PROGRAMS
 from ohrwurm.data.render import Failure, RenderSpec, Rendition, render, render_many
 from ohrwurm.data.score import ONSET, PITCH, Score
 from ohrwurm.data.styles import STYLES
 from ohrwurm.errors import DataError
+from ohrwurm.events import TONICS
 
 pytest.importorskip("tinysoundfont")
 pytest.importorskip("pretty_midi")
@@ -67,7 +67,7 @@ def test_chords_and_key_follow_transposition() -> None:
     assert moved.score.key == "Bb:maj"
     for a, b in zip(plain.score.chords, moved.score.chords, strict=True):
         assert (a.start, a.end) == (b.start, b.end)
-        assert (NAMES.index(b.label.split(":")[0]) - NAMES.index(a.label.split(":")[0])) % 12 == 3
+        assert (TONICS.index(b.label.split(":")[0]) - TONICS.index(a.label.split(":")[0])) % 12 == 3
 
 
 def test_same_seed_same_samples_and_other_seed_other_samples() -> None:

@@ -23,7 +23,7 @@ from ohrwurm.evaluation import baselines
 from ohrwurm.evaluation.report import Report
 from ohrwurm.evaluation.systems import System, card_of, heard, plain, restored
 from ohrwurm.evaluation.tasks import Recordings, evaluate, run
-from ohrwurm.events import Beats, Key, Spans
+from ohrwurm.events import TONICS, Beats, Key, Spans
 
 TIMES = np.arange(0, 40, 0.5)
 
@@ -389,8 +389,8 @@ def test_key_profiles_hear_all_keys() -> None:
     major, minor = baselines.PROFILES["krumhansl"]
     for name in ("krumhansl", "temperley"):
         for tonic in range(12):
-            assert baselines.key_of(np.roll(major, tonic), name).label == f"{baselines.ROOTS[tonic]} major"
-            assert baselines.key_of(np.roll(minor, tonic), name).label == f"{baselines.ROOTS[tonic]} minor"
+            assert baselines.key_of(np.roll(major, tonic), name).label == f"{TONICS[tonic]} major"
+            assert baselines.key_of(np.roll(minor, tonic), name).label == f"{TONICS[tonic]} minor"
 
 
 def test_silence_has_a_result() -> None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ohrwurm.errors import DataError
-from ohrwurm.events import TONICS
+from ohrwurm.events import TONICS, pitch_class
 
 NO_CHORD, UNKNOWN = "N", "X"
 
@@ -28,7 +28,6 @@ QUALITIES: dict[str, frozenset[int]] = {
     }.items()
 }  # fmt: skip
 
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _DEGREES = (0, 2, 4, 5, 7, 9, 11, 12, 14, 16, 17, 19, 21)  # semitones of 1 .. 13
 _DEGREE = r"[b#]*(?:1[0-3]|[1-9])"
 _CHORD = re.compile(
@@ -81,7 +80,7 @@ def parse(label: str) -> Chord | None:
         elif 0 <= semitones < 12:
             tones.add(semitones)
     bass = _semitones(match["bass"]) % 12 if match["bass"] else 0
-    root = (_LETTERS[match["root"][0]] + _shift(match["root"])) % 12
+    root = pitch_class(match["root"])
     return Chord(root, frozenset(tones | {0}), bass)
 
 
@@ -96,7 +95,3 @@ def spell(root: int, quality: str, bass: int = 0) -> str:
 
 def _semitones(degree: str) -> int:
     return _DEGREES[int(degree.lstrip("b#")) - 1] + degree.count("#") - degree.count("b")
-
-
-def _shift(name: str) -> int:
-    return name.count("#") - name.count("b")

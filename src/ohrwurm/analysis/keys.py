@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ohrwurm.analysis.activations import checked, shares
 from ohrwurm.analysis.smoothing import LEAST, best_classes, change_matrix, runs
-from ohrwurm.events import TONICS, Key, Spans
+from ohrwurm.events import KEYS, Key, Spans
 
 NO_KEY = "N"
-LABELS = (*(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS), NO_KEY)
+LABELS = (*KEYS, NO_KEY)
 
 
 def global_key(probabilities: ArrayLike, frame_rate: float = 0.5) -> Key:

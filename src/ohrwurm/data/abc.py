@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from ohrwurm.data.harmony import NAMES, pitch_class, read_chord
+from ohrwurm.data.harmony import read_chord
 from ohrwurm.data.lead_sheet import beat_length, lead_sheet
 from ohrwurm.data.score import Score
 from ohrwurm.errors import DataError
+from ohrwurm.events import TONICS, pitch_class
 
 _TOKENS = re.compile(
     r"""(?P<chord>"[^"]*")|(?P<decoration>![^!]*!|\+[^+\s]*\+)|(?P<grace>\{[^}]*\})|(?P<field>\[[A-Za-z]:[^\]]*\])
@@ -165,7 +166,7 @@ def _key(text: str) -> tuple[str, dict[str, int]]:
     )
     order = "FCGDAEB"
     signature = dict.fromkeys(order[: max(0, fifths)], 1) | dict.fromkeys(order[::-1][: max(0, -fifths)], -1)
-    return f"{NAMES[tonic]}:{'min' if minor else 'maj'}", signature
+    return f"{TONICS[tonic]}:{'min' if minor else 'maj'}", signature
 
 
 def _length(text: str) -> Fraction:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ohrwurm.data.grid import beat_grid
-from ohrwurm.data.harmony import NAMES, chord_tones, split_label
+from ohrwurm.data.harmony import chord_tones, split_label
 from ohrwurm.data.score import DURATION, PITCH, Notes, Score, Span
+from ohrwurm.events import TONICS
 
 # Steps above the tonic, quality, and how readily the chord is used.
 _MAJOR = ((0, "maj", 0.3), (5, "maj", 0.15), (7, "maj", 0.2), (9, "min", 0.05), (2, "min", 0.05), (10, "maj", -0.2))
@@ -30,7 +31,7 @@ def estimate_key(notes: Notes) -> str:
     """
     weights = np.bincount(notes[:, PITCH].astype(int) % 12, weights=notes[:, DURATION], minlength=12)
     scores = {
-        f"{NAMES[tonic]}:{mode}": np.corrcoef(np.roll(profile, tonic), weights)[0, 1]
+        f"{TONICS[tonic]}:{mode}": np.corrcoef(np.roll(profile, tonic), weights)[0, 1]
         for mode, profile in _KEY_PROFILES.items()
         for tonic in range(12)
     }
@@ -48,7 +49,7 @@ def harmonized(score: Score) -> Score:
     assert parts is not None
     tonic, mode, _ = parts
     table = _MINOR if mode.startswith("min") else _MAJOR
-    labels = [f"{NAMES[(tonic + step) % 12]}:{quality}" for step, quality, _ in table]
+    labels = [f"{TONICS[(tonic + step) % 12]}:{quality}" for step, quality, _ in table]
     grid = beat_grid(score)
     group = 3 if grid.beats_per_bar % 3 == 0 else 2
     borders = np.append(grid.times[:-1][grid.places % group == 0], grid.times[-1])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ohrwurm.events import TONICS, pitch_class
+
 # Intervals above the root in semitones. Order: the tones a player would keep first.
 QUALITIES: dict[str, tuple[int, ...]] = {
     "maj": (0, 4, 7),
@@ -29,18 +31,7 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     "13": (0, 4, 10, 9),
     "5": (0, 7),
 }
-NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _DEGREES = {"1": 0, "2": 2, "b3": 3, "3": 4, "4": 5, "5": 7, "b5": 6, "6": 9, "b7": 10, "7": 11}
-
-
-def pitch_class(name: str) -> int:
-    """0-11 of a note name with any accidentals.
-
-    >>> pitch_class("F#"), pitch_class("Bb"), pitch_class("Cb")
-    (6, 10, 11)
-    """
-    return (_LETTERS[name[0].upper()] + name.count("#") - name[1:].count("b")) % 12
 
 
 def split_label(label: str) -> tuple[int, str, int] | None:
@@ -81,7 +72,7 @@ def transpose_label(label: str, semitones: int) -> str:
     if label in ("N", "X", ""):
         return label
     root, colon, rest = label.partition(":")
-    return NAMES[(pitch_class(root) + semitones) % 12] + colon + rest
+    return TONICS[(pitch_class(root) + semitones) % 12] + colon + rest
 
 
 # How lead sheets write a quality (after the root), most specific first.
@@ -124,7 +115,7 @@ def read_chord(written: str) -> str | None:
         return None
     found = next((harte for pattern, harte in _WRITTEN if re.match(pattern, quality)), "maj") if quality else "maj"
     root = pitch_class(root_name)
-    label = f"{NAMES[root]}:{found}"
+    label = f"{TONICS[root]}:{found}"
     if bass_name:
         interval = (pitch_class(bass_name.capitalize()) - root) % 12
         degree = next((name for name, steps in _DEGREES.items() if steps == interval), "")

@@ -10,10 +10,11 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ohrwurm.data.harmony import NAMES, QUALITIES
+from ohrwurm.data.harmony import QUALITIES
 from ohrwurm.data.lead_sheet import lead_sheet
 from ohrwurm.data.score import Score
 from ohrwurm.errors import DataError
+from ohrwurm.events import TONICS
 
 MAX_XML_BYTES = 64 * 2**20
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -87,7 +88,7 @@ def _harmony(element: ElementTree.Element) -> str:
         elif change == (7, 0) and quality == "sus4":
             quality = "sus4(b7)"
     assert quality in QUALITIES
-    return f"{NAMES[tonic % 12]}:{quality}"
+    return f"{TONICS[tonic % 12]}:{quality}"
 
 
 def read_musicxml(
@@ -120,7 +121,7 @@ def read_musicxml(
                 if element.find("key/fifths") is not None:
                     mode = (element.findtext("key/mode") or "major").strip()
                     tonic = round(_number(element, "key/fifths")) * 7 + (9 if mode == "minor" else 0)
-                    keys.append((position, f"{NAMES[tonic % 12]}:{'min' if mode == 'minor' else 'maj'}"))
+                    keys.append((position, f"{TONICS[tonic % 12]}:{'min' if mode == 'minor' else 'maj'}"))
                 beats = element.findtext("time/beats")
                 if metre is None and beats and beats.strip().isdigit():
                     metre = int(beats), int(_number(element, "time/beat-type", 4))

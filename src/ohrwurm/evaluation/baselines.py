@@ -19,9 +19,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ohrwurm.data.annotations.keys import NAMES, NONE
+from ohrwurm.data.annotations.keys import NONE
 from ohrwurm.evaluation.systems import System, card_of, heard
-from ohrwurm.events import Beats, Key, Spans
+from ohrwurm.events import KEYS, TONICS, Beats, Key, Spans
 
 RATE = 22050
 HOP = 512
@@ -29,8 +29,7 @@ METRE = 4
 BASS = 200.0  # Hz
 SILENT = 1e-4  # root mean square below which there is nothing (-80 dB)
 QUIET = 0.01  # of the loudest frames, below which a frame has no chord
-ROOTS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-CHORDS = (*(f"{root}:maj" for root in ROOTS), *(f"{root}:min" for root in ROOTS), "N")
+CHORDS = (*(f"{root}:maj" for root in TONICS), *(f"{root}:min" for root in TONICS), "N")
 CHORD_HOP = 0.1  # seconds
 SHARPNESS = 25.0  # of the likelihoods that the correlations become
 STAY = 0.9  # probability that a chord goes on for another CHORD_HOP
@@ -128,7 +127,7 @@ def key_of(profile: NDArray[np.floating], profiles: str = "krumhansl") -> Key:
     correlations = np.array([np.corrcoef(row, profile)[0, 1] for row in wanted])
     order = np.argsort(-correlations, kind="stable")
     lead = float(correlations[order[0]] - correlations[order[1]])
-    return Key(NAMES[order[0]], float(np.clip(lead, 0, 1)))
+    return Key(KEYS[order[0]], float(np.clip(lead, 0, 1)))
 
 
 def sections(waveform: NDArray[np.float32], rate: int) -> Spans:

@@ -13,7 +13,7 @@ from ohrwurm.data.annotations.chords import normalised
 from ohrwurm.data.annotations.spans import write_lab
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key as key_metric
-from ohrwurm.events import Key, Spans
+from ohrwurm.events import KEYS, Key, Spans
 
 
 def read(folder: Path, text: str, kind: Kind, name: str = "a.lab") -> annotations.Reading[Spans]:
@@ -130,8 +130,8 @@ def test_what_follows_an_end(tmp_path: Path) -> None:
 
 
 def test_names_are_those_of_the_metric() -> None:
-    assert keys.NAMES == key_metric.NAMES
-    assert all(key_metric.parse(name) == number for number, name in enumerate(keys.NAMES))
+    assert KEYS == key_metric.NAMES
+    assert all(key_metric.parse(name) == number for number, name in enumerate(KEYS))
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_key_of_a_whole_recording(tmp_path: Path, text: str, key: Key) -> None:
 
 
 def test_signatures_tell_relative_keys_from_no_other() -> None:
-    assert {keys.signature_of(name) for name in keys.NAMES} == set(range(-5, 7))
-    for name in keys.NAMES[:12]:
-        place = keys.NAMES.index(name)
-        assert keys.signature_of(keys.NAMES[12 + (place + 9) % 12]) == keys.signature_of(name)
+    assert {keys.signature_of(name) for name in KEYS} == set(range(-5, 7))
+    for name in KEYS[:12]:
+        place = KEYS.index(name)
+        assert keys.signature_of(KEYS[12 + (place + 9) % 12]) == keys.signature_of(name)
 
 
 # Wrong ----------------------------------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ import soundfile
 from trees import write_json
 
 from ohrwurm.data.benchmarks import find, recognise
-from ohrwurm.data.benchmarks.giantsteps import ANNOTATIONS, KEY, KEYS, METADATA, MTG
+from ohrwurm.data.benchmarks.giantsteps import ANNOTATIONS, KEY, METADATA, MTG
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.protocols.targets import targets_of
 from ohrwurm.evaluation.task import Job, NoOptions, Recordings
+from ohrwurm.events import KEYS
 from ohrwurm.models.registry import load
 
 DATA = os.environ.get("OHRWURM_DATA")

@@ -10,6 +10,7 @@ import pytest
 
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key
+from ohrwurm.events import TONICS
 
 SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -41,7 +42,7 @@ def test_names_are_read_whatever_their_spelling() -> None:
     for tonic, sharp in enumerate(SHARPS):
         for minor, modes in enumerate((("", " major", "M", ":maj", " Maj"), ("m", " minor", ":min", " Minor"))):
             for mode in modes:
-                assert key.parse(sharp + mode) == key.parse(key.TONICS[tonic] + mode) == tonic + 12 * minor
+                assert key.parse(sharp + mode) == key.parse(TONICS[tonic] + mode) == tonic + 12 * minor
     assert key.parse("Ebb minor") == key.parse("D minor")
 
 

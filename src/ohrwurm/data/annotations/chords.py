@@ -16,7 +16,7 @@ from pathlib import Path
 from ohrwurm.data.annotations.reading import Reading, relabelled
 from ohrwurm.data.annotations.spans import read_lab, unknown_labels
 from ohrwurm.errors import DataError
-from ohrwurm.events import Spans
+from ohrwurm.events import Spans, pitch_class
 
 NO_CHORD, UNKNOWN = "N", "X"
 NONE = {"n", "nc", "n.c.", "none", "no", "silence", "&pause", "-", "end"}
@@ -27,7 +27,6 @@ QUALITIES = {
     "dim7": "dim7", "o7": "dim7", "m7b5": "hdim7", "aug": "aug", "+": "aug", "sus4": "sus4", "sus": "sus4",
     "sus2": "sus2", "9": "9", "maj9": "maj9", "m9": "min9", "5": "5", "mM7": "minmaj7",
 }  # fmt: skip
-LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 
 
@@ -51,7 +50,7 @@ def normalised(label: str) -> str:
     match = SHEET.fullmatch(text)
     if match is None or match[2] not in QUALITIES:
         return UNKNOWN
-    bass = f"/{DEGREES[(_pitch(match[3]) - _pitch(match[1])) % 12]}" if match[3] else ""
+    bass = f"/{DEGREES[(pitch_class(match[3]) - pitch_class(match[1])) % 12]}" if match[3] else ""
     made = f"{match[1]}:{QUALITIES[match[2]]}{bass}"
     return made if _valid(made) else UNKNOWN
 
@@ -87,7 +86,3 @@ def _valid(label: str) -> bool:
     except (chord.InvalidChordException, KeyError, ValueError):
         return False
     return True
-
-
-def _pitch(name: str) -> int:
-    return (LETTERS[name[0]] + name.count("#") - name.count("b")) % 12

@@ -15,12 +15,9 @@ from pathlib import Path
 from ohrwurm.atomic import write_text
 from ohrwurm.data.annotations.reading import Reading, relabelled, rows_of, text_of
 from ohrwurm.data.annotations.spans import read_lab, unknown_labels
-from ohrwurm.events import Key, Spans
+from ohrwurm.events import KEYS, TONICS, Key, Spans, pitch_class
 
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-NAMES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
 NONE = "N"
-LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 MODES = {
     "": "major", "M": "major", "maj": "major", "major": "major", "ionian": "major", "lydian": "major",
     "mixolydian": "major", "m": "minor", "min": "minor", "minor": "minor", "aeolian": "minor", "dorian": "minor",
@@ -32,7 +29,7 @@ KEY = re.compile(r"([A-Ga-g])([#b]*)\s*[:\s_]?\s*([A-Za-z]*)")
 
 
 def key_name(text: str) -> str:
-    """A key as one of `NAMES`; `N` for none, empty where the text is no key.
+    """A key as one of `KEYS`; `N` for none, empty where the text is no key.
 
     >>> [key_name(t) for t in ("C# min", "Eb:maj", "F#m", "E:mixolydian", "Silence", "H major", "audio.key")]
     ['Db minor', 'Eb major', 'Gb minor', 'E major', 'N', '', '']
@@ -45,8 +42,7 @@ def key_name(text: str) -> str:
     mode = MODES.get(match[3]) or MODES.get(match[3].lower())
     if mode is None:
         return ""
-    tonic = (LETTERS[match[1].upper()] + match[2].count("#") - match[2].count("b")) % 12
-    return f"{TONICS[tonic]} {mode}"
+    return f"{TONICS[pitch_class(match[1] + match[2])]} {mode}"
 
 
 def keys_of(found: Reading[Spans]) -> Reading[Spans]:
@@ -131,7 +127,7 @@ def signature_of(name: str) -> int:
     >>> [signature_of(name) for name in ("C major", "A minor", "Eb major", "B minor", "Gb major", "Eb minor")]
     [0, 0, -3, 2, 6, 6]
     """
-    place = NAMES.index(name)
+    place = KEYS.index(name)
     major = place if place < 12 else (place - 12 + 3) % 12
     sharps = major * 7 % 12
     return int(sharps if sharps <= 6 else sharps - 12)

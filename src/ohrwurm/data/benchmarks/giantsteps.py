@@ -30,9 +30,8 @@ from ohrwurm.data.benchmarks.base import Benchmark, Layout, Remote, Variant, fir
 from ohrwurm.data.benchmarks.forms import jukemir
 from ohrwurm.data.tracks import Manifest, Track
 from ohrwurm.errors import DataError
+from ohrwurm.events import KEYS
 
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
 FLATS = {"C#": "Db", "D#": "Eb", "F#": "Gb", "G#": "Ab", "A#": "Bb"}
 KEY, MTG = "giantsteps-key-dataset", "giantsteps-mtg-key-dataset"
 ANNOTATIONS, METADATA = "annotations/annotations.txt", "annotations/beatport_metadata.txt"

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ohrwurm.errors import DataError
-from ohrwurm.events import TONICS
+from ohrwurm.events import KEYS
 
-NAMES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
+NAMES = KEYS
 RELATIONS = ("same", "fifth", "relative", "parallel", "other")
 POINTS = (1.0, 0.5, 0.3, 0.2, 0.0)
 
