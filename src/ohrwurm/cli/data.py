@@ -37,6 +37,9 @@ def render(
     soundfont: Annotated[
         str | None, typer.Option(metavar="FILE", help="SoundFont; by default the one inside pretty_midi.")
     ] = None,
+    rubato: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="How far the tempo comes and goes: 0, 0.1 for a tenth, or random.")
+    ] = "0",
     clean: Annotated[bool, typer.Option("--clean", help="No room, noise, equaliser, codec or tuning.")] = False,
     sample_rate: Annotated[int, typer.Option(min=8000, help="Hz.")] = 22050,
     audio_format: Annotated[str, typer.Option("--format", help="flac, ogg or wav.")] = "flac",
@@ -65,7 +68,7 @@ def render(
     specs = plan_renditions(
         read_scores(names, root, split=split),  # type: ignore[arg-type]
         count, per_work=per_work, seed=seed, style=style, soundfont=soundfont, sample_rate=sample_rate,
-        seconds=seconds, start="random", degrade=not clean,
+        seconds=seconds, start="random", rubato=_amount(rubato), degrade=not clean,
     )  # fmt: skip
     with progress_bar("Rendering", as_json) as progress:
         made = render_corpus(specs, out, audio_format=audio_format, workers=workers, progress=progress)
@@ -223,6 +226,18 @@ def styles(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
 
     rows = [{"style": s.name, "tempo": f"{s.tempo[0]:.0f}-{s.tempo[1]:.0f}", "tags": ", ".join(s.tags)} for s in STYLES]
     _list(rows, as_json)
+
+
+def _amount(rubato: str) -> float | str:
+    if rubato == "random":
+        return rubato
+    try:
+        amount = float(rubato)
+    except ValueError:
+        amount = -1.0
+    if not 0.0 <= amount <= 0.5:
+        raise typer.BadParameter("random, or a number from 0 to 0.5", param_hint="--rubato")
+    return amount
 
 
 def _list(rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -19,6 +19,7 @@ from ohrwurm.data.arrange import arrange, style_named, suitable_styles, tempo_sc
 from ohrwurm.data.degrade import degrade as degraded
 from ohrwurm.data.describe import caption, tags_of
 from ohrwurm.data.score import ONSET, Score
+from ohrwurm.data.rubato import MOST_WITH_DRUMS, played_freely
 from ohrwurm.data.scores import split_of
 from ohrwurm.data.synthesis import find_soundfont, synthesize
 from ohrwurm.data.truth import chord_labels, instruments_of, note_roll, pitch_classes
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 _TRIES, _ENOUGH_SOUND = 6, 0.7  # random beginnings, and the share of time with a pitched note that will do
 AS_IS_SHARE = 0.15  # of random renditions, for scores that come with parts of their own
+STRICT_SHARE = 0.5  # of random renditions, those in strict time
+MOST_RUBATO = 0.2
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def render(
     start: float | Literal["random"] = 0.0,
     transpose: int | Literal["random"] = 0,
     tempo: float | Literal["random"] = 1.0,
+    rubato: float | Literal["random"] = 0.0,
     degrade: bool = True,
 ) -> Rendition:
     """Play a score as one seed decides: equal arguments give the same samples.
@@ -107,6 +111,8 @@ def render(
         transpose: semitones, or ``random`` for -6 to +5.
         tempo: factor on the tempo of the tune, or ``random``: what brings it into the style's range (as-is:
             0.8 to 1.25).
+        rubato: by how much the tempo comes and goes (`ohrwurm.data.rubato`), 0.1 for a tenth; 0 keeps strict time;
+            ``random``: half of the time strict, else up to 0.2, with drums up to 0.04.
         degrade: apply random room, equaliser, noise, codec and tuning (`ohrwurm.data.degrade`).
 
     Raises:
@@ -143,6 +149,10 @@ def render(
     if not any(len(p.notes) for p in played.parts):
         raise DataError(f"{score.score_id}: nothing sounds from {begin:.1f} s on; choose another start")
     changes |= {"tempo_factor": round(factor, 4), "start": round(begin, 3)}
+    if rubato:
+        amount = _rubato(played, rng) if rubato == "random" else float(rubato)
+        played = played_freely(played, amount, rng)
+        changes["rubato"] = round(amount, 4)
     audio = synthesize(played, font, sample_rate, seconds=played.seconds + (1.0 if seconds is None else 0.0))
     if degrade:
         audio, done = degraded(audio, sample_rate, rng)
@@ -155,6 +165,11 @@ def render(
     tags = tuple(tags_of(played))
     words = caption(tags, rng, score=played)
     return Rendition(audio, sample_rate, played, split_of(score), tags, words, changes)
+
+
+def _rubato(score: Score, rng: np.random.Generator) -> float:
+    most = MOST_WITH_DRUMS if any(part.is_drum for part in score.parts) else MOST_RUBATO
+    return 0.0 if rng.random() < STRICT_SHARE else float(rng.uniform(0.0, most))
 
 
 def _choose_style(score: Score, style: str | None, rng: np.random.Generator) -> str | None:
@@ -220,6 +235,7 @@ class RenderSpec:
     start: float | Literal["random"] = 0.0
     transpose: int | Literal["random"] = "random"
     tempo: float | Literal["random"] = "random"
+    rubato: float | Literal["random"] = 0.0
     degrade: bool = True
 
 
@@ -227,7 +243,8 @@ def render_spec(spec: RenderSpec) -> Rendition:
     """`render` with the fields of a `RenderSpec`."""
     return render(
         spec.score, seed=spec.seed, style=spec.style, soundfont=spec.soundfont, sample_rate=spec.sample_rate,
-        seconds=spec.seconds, start=spec.start, transpose=spec.transpose, tempo=spec.tempo, degrade=spec.degrade,
+        seconds=spec.seconds, start=spec.start, transpose=spec.transpose, tempo=spec.tempo,
+        rubato=spec.rubato, degrade=spec.degrade,
     )  # fmt: skip
 
 
