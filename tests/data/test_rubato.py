@@ -9,7 +9,6 @@ from ohrwurm.data.render import render
 from ohrwurm.data.rubato import played_freely
 from ohrwurm.data.score import ONSET, Part, Score, make_notes
 
-
 pytest.importorskip("tinysoundfont")
 pytest.importorskip("pretty_midi")
 

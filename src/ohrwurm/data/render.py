@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ohrwurm.data.arrange import arrange, style_named, suitable_styles, tempo_scale_for
 from ohrwurm.data.degrade import degrade as degraded
 from ohrwurm.data.describe import caption, tags_of
-from ohrwurm.data.score import ONSET, Score
 from ohrwurm.data.rubato import MOST_WITH_DRUMS, played_freely
+from ohrwurm.data.score import ONSET, Score
 from ohrwurm.data.scores import split_of
 from ohrwurm.data.synthesis import find_soundfont, synthesize
 from ohrwurm.data.truth import chord_labels, instruments_of, note_roll, pitch_classes
