@@ -167,6 +167,26 @@ def test_other_splits_tasks_and_memory_are_told() -> None:
     assert all(any("measured otherwise" in w for w in b.warnings) for b in others)
 
 
+@pytest.mark.parametrize(
+    ("task", "data", "metric", "printed"),
+    [
+        ("beats", "gtzan_rhythm", "F-measure", 0.868),
+        ("beats", "gtzan_rhythm", "downbeat F-measure", 0.804),
+        ("structure", "harmonix/all", "ACC", 0.726),
+        ("structure", "harmonix/all", "HR.5F", 0.699),
+        ("key", "giantsteps/key", "accuracy", 0.674),
+        ("tagging", "magnatagatune/pons", "PR-AUC", 0.4883),
+        ("tagging", "magnatagatune/pons", "ROC-AUC", 0.9235),
+    ],
+)
+def test_what_musicfm_published_stands_beside_every_task_with_heads(
+    task: str, data: str, metric: str, printed: float
+) -> None:
+    found = [b for b in beside(measured(task, data, {metric: 0.5})) if b.reference.model.startswith("FM7 (")]
+    assert [(b.metric, b.reference.figure) for b in found] == [(metric, printed)]
+    assert any("6 s (beats, 50 Hz)" in warning for warning in found[0].warnings)
+
+
 def test_nothing_is_set_beside_another_benchmark() -> None:
     assert beside(measured("versions", "anthems", {"MAP": 0.5})) == []
     assert all(isinstance(b.reference, Reference) for b in beside(measured("zero-shot", "gtzan", {"accuracy": 0.5})))

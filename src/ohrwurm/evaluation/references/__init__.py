@@ -27,6 +27,7 @@ CERTAINTIES = {
     "unsure": "from memory, and doubtful",
 }
 UNITS = {"share": 1.0, "percent": 100.0, "rank": 1.0}
+WHOLE = {"versions", "beats", "chords", "structure", "key"}  # tasks whose windows are no question of the protocol
 # Tasks that ask the same of a model, by different means: rows of one family are set beside each other, with a warning.
 FAMILIES = (
     {"probe", "linear", "ttmr-probe", "ttmr-finetune", "jukemir", "tagging", "genre", "key", ""},
@@ -172,7 +173,7 @@ def _warnings(report: Report, reference: Reference, variant: str, published: boo
         )  # fmt: skip
     if protocol.differs and not published:
         yield protocol.differs
-    if reference.task != "versions" and report.settings.get("protocol") != "published":
+    if reference.task not in WHOLE and report.settings.get("protocol") != "published":
         yield "measured with Ohrwurm's windows, not with the paper's (--protocol published)"
     if CERTAINTIES[reference.certainty]:
         yield CERTAINTIES[reference.certainty]
