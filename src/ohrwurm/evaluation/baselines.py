@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ohrwurm.analysis.novelty import NOVELTY, sections_by_novelty, standardized
 from ohrwurm.data.annotations.keys import NONE
 from ohrwurm.evaluation.systems import System, card_of, heard
 from ohrwurm.events import KEYS, TONICS, Beats, Key, Spans
@@ -44,10 +45,6 @@ PROFILES = {
     ),
 }
 SECTION_HOP = 0.5  # seconds a frame of the self-similarity
-KERNEL = 24.0  # seconds of the checkerboard
-NEAREST = 8.0  # seconds between two boundaries at least
-HEIGHT = 0.15  # of the highest novelty, which a boundary must reach
-ALIKE = 0.35  # cosine distance up to which sections bear one letter
 
 
 def beats(waveform: NDArray[np.float32], rate: int) -> Beats:
@@ -139,66 +136,18 @@ def sections(waveform: NDArray[np.float32], rate: int) -> Spans:
     ('A', 'B', 'A')
     """
     import librosa
-    from scipy.signal import find_peaks
 
     seconds = len(waveform) / rate
     hop = HOP * max(1, round(SECTION_HOP * rate / HOP / 4))  # four frames are averaged to one
-    if float(np.sqrt(np.mean(waveform**2))) < SILENT or seconds < 2 * NEAREST:
+    if float(np.sqrt(np.mean(waveform**2))) < SILENT or seconds < 2 * NOVELTY.nearest:
         return Spans(np.array([[0.0, seconds]]), ("A",))
-    timbre = librosa.feature.mfcc(y=waveform, sr=rate, n_mfcc=13, hop_length=hop)
-    harmony = _chroma(waveform, rate, hop)
-    frames = min(timbre.shape[1], harmony.shape[1])
-    x = np.concatenate([_standard(timbre[:, :frames]), _standard(harmony[:, :frames])])  # (25, frames)
+    timbre = librosa.feature.mfcc(y=waveform, sr=rate, n_mfcc=13, hop_length=hop).T
+    harmony = _chroma(waveform, rate, hop).T
+    frames = min(len(timbre), len(harmony))
+    x = np.concatenate([standardized(timbre[:frames]), standardized(harmony[:frames])], 1)  # (frames, 25)
     count = frames // 4
-    x = x[:, : count * 4].reshape(len(x), count, 4).mean(2)
-    step = 4 * hop / rate
-    unit = x / np.maximum(np.linalg.norm(x, axis=0), 1e-9)
-    curve = novelty(unit.T @ unit, max(2, round(KERNEL / step / 2)))
-    peaks, _ = find_peaks(curve, height=HEIGHT * max(float(curve.max()), 1e-9), distance=max(1, round(NEAREST / step)))
-    inside = [p for p in peaks * step if NEAREST / 2 <= p <= seconds - NEAREST / 2]
-    times = np.array([0.0, *inside, seconds])
-    places = np.round(times / step).astype(int).clip(0, count)
-    means = np.stack([x[:, a : max(b, a + 1)].mean(1) for a, b in pairwise(places)])
-    return Spans(np.stack([times[:-1], times[1:]], 1), letters(means))
-
-
-def novelty(similarity: NDArray[np.floating], half: int) -> NDArray[np.float64]:
-    """Foote's novelty of a self-similarity `(frames, frames)`: its correlation with a checkerboard of 2 × `half`
-    frames along the diagonal, under a Gaussian; negative values are 0.
-
-    >>> block = np.kron(np.eye(2), np.ones((8, 8)))
-    >>> int(np.argmax(novelty(block, 4)))
-    8
-    """
-    offsets = np.arange(-half, half) + 0.5
-    taper = np.exp(-2.0 * (offsets / half) ** 2)
-    kernel = np.outer(np.sign(offsets) * taper, np.sign(offsets) * taper)
-    padded = np.pad(similarity.astype(np.float64), half, mode="edge")
-    found = [float((padded[i : i + 2 * half, i : i + 2 * half] * kernel).sum()) for i in range(len(similarity))]
-    return np.maximum(found, 0.0)
-
-
-def letters(means: NDArray[np.floating]) -> tuple[str, ...]:
-    """A letter each for sections `(sections, features)`: near ones share one, in order of first use.
-
-    >>> letters(np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]]))
-    ('A', 'B', 'A')
-    """
-    from sklearn.cluster import AgglomerativeClustering
-
-    if len(means) < 2:
-        return ("A",) * len(means)
-    unit = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
-    clusters = AgglomerativeClustering(
-        n_clusters=None, distance_threshold=ALIKE, metric="cosine", linkage="average"
-    ).fit_predict(unit)
-    order = list(dict.fromkeys(clusters.tolist()))
-    return tuple(_letter(order.index(cluster)) for cluster in clusters.tolist())
-
-
-def _letter(number: int) -> str:
-    high, low = divmod(number, 26)
-    return chr(65 + low) + (str(high) if high else "")
+    x = x[: count * 4].reshape(count, 4, -1).mean(1)
+    return sections_by_novelty(x, rate / (4 * hop), seconds)
 
 
 def _chroma(waveform: NDArray[np.float32], rate: int, hop: int) -> NDArray[np.float64]:
@@ -222,12 +171,6 @@ def _templates() -> NDArray[np.float64]:
         rows[12 + root, [root, (root + 3) % 12, (root + 7) % 12]] = 1.0
     rows[24] = 1.0
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
-
-
-def _standard(x: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Rows of mean 0 and spread 1, weighted so that 13 and 12 rows count alike."""
-    centred = x - x.mean(1, keepdims=True)
-    return np.asarray(centred / np.maximum(centred.std(1, keepdims=True), 1e-9) / np.sqrt(len(x)), np.float64)
 
 
 SYSTEMS: dict[str, System] = {
