@@ -5,5 +5,6 @@ scores that are not finite are refused.
 
 What asks for something: `retrieval`, `versions` (with `ranking`). What is told of a track: `tagging` (with `curves`),
 `classification`, `key`, `regression`, and `ensembles` for songs made of clips. What is told of its time: `pitch`, and
-by mir_eval (extra `evaluation`) `beat`, `chord`, `segment` (with `sections`), whose means over tracks are `corpus`.
+by mir_eval (extra `evaluation`) `beat`, `chord`, `segment` (with `sections`), whose means over tracks are `corpus`;
+`marble` counts beats and chords over clips as that benchmark does.
 """
