@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "embedding": {"audio", "models"},
     "data": {"audio"},
     "evaluation": {"audio", "models", "data", "embedding", "analysis"},
-    "training": {"audio", "models", "data", "objectives", "evaluation", "embedding", "recipes"},
+    "training": {"audio", "models", "data", "objectives", "evaluation", "embedding", "recipes", "analysis"},
     "analysis": {"audio", "models", "embedding"},
     "collection": {"audio", "models", "embedding"},
     "web": {"collection", "analysis"},

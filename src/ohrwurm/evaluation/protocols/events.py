@@ -1,7 +1,6 @@
 """What the evaluations of beats, chords, structure and key share: annotations beside estimates, track by track.
 
-The truth of a track is named in its manifest (a column `beats`, `chords`, `sections` or `key`: a file in any form that
-`ohrwurm.data.annotations` reads, or a key's name), or is that of a rendition (`truth`). The estimate comes from a
+The truth of a track is what its manifest names (`ohrwurm.data.annotations.references`). The estimate comes from a
 system that listens, or from a file that any program wrote (`--estimates`).
 
 A track whose estimate is missing or empty counts, at 0: a system that says nothing of hard tracks is not better for it.
@@ -23,8 +22,9 @@ import numpy as np
 
 from ohrwurm.atomic import write_text
 from ohrwurm.checksums import sha256
-from ohrwurm.data.annotations import Kind, Reading, read
-from ohrwurm.data.annotations.keys import NONE, key_name
+from ohrwurm.data.annotations import Kind, Reading
+from ohrwurm.data.annotations.keys import NONE
+from ohrwurm.data.annotations.references import RENDERED, reference, source_of
 from ohrwurm.data.tracks import Track
 from ohrwurm.embedding.workers import default_workers
 from ohrwurm.errors import AudioError, DataError, ModelError, OhrwurmError
@@ -36,7 +36,6 @@ from ohrwurm.evaluation.systems import load as load_system
 from ohrwurm.evaluation.task import Job, Recordings, option
 from ohrwurm.events import Key
 
-RENDERED = "truth"  # the column of renditions
 HELP = "A folder of files that another program wrote, one a track, instead of listening."
 CHANCE = 200  # tracks on which chance is measured
 Scores = dict[str, float]
@@ -96,7 +95,7 @@ def check(kind: Kind, columns: Sequence[str] = ()) -> Callable[[Any, Recordings,
             raise ModelError(
                 f"{model.card.name} does not find {kind}; take a system that does, or give --estimates DIR"
             )
-        if not any(_source(track, name) for track in recordings.manifest for name in (kind, *columns)):
+        if not any(source_of(track, name) for track in recordings.manifest for name in (kind, *columns)):
             named = ", ".join((kind, *columns, RENDERED))
             raise DataError(
                 f"{recordings.name}: no track has an annotation of {kind}; name its file in a column {named}"
@@ -146,33 +145,6 @@ def gather(job: Job[Any], kind: Kind, truth: Callable[[Track], Reading[Any] | No
     if failed:
         job.warn(f"{len(failed)} estimates could not be made or read and count 0, e.g. {remarks[failed[0]][-1]}")
     return Found(tuple(pairs), {name: lines for name, lines in remarks.items() if lines})
-
-
-def reference(kind: Kind, track: Track) -> Reading[Any] | None:
-    """The annotation of a track; None where its manifest names none.
-
-    Raises:
-        DataError: a file that is missing, damaged or empty.
-    """
-    source = _source(track, kind)
-    if not source:
-        return None
-    if kind == "key" and (name := key_name(source)):
-        return Reading(Key(name, 1.0)) if name != NONE else None
-    found = read(located(track, source), kind, duration=_seconds(track))
-    if not isinstance(found.value, Key) and not len(found.value):
-        raise DataError(f"{source}: holds no {kind}")
-    return found
-
-
-def located(track: Track, source: str) -> str:
-    """Where an annotation lies that a manifest names: as it is, or seen from the audio's folder or one above it."""
-    file = source.rpartition("#")[0] if "#" in source and not Path(source).exists() else source
-    part = source[len(file) :]
-    if Path(file).is_absolute():
-        return source
-    places = [folder / file for folder in list(Path(track.path).absolute().parents)[:3]]
-    return str(next((place for place in places if place.is_file()), Path(file))) + part
 
 
 def outcome(
@@ -296,16 +268,3 @@ def _scored(measure: Callable[[Any, Any], Scores], truth: Any, estimate: Any) ->
         return measure(truth, estimate)
     best = measure(truth, truth)
     return {name: value if np.isnan(value) else 0.0 for name, value in best.items()}
-
-
-def _source(track: Track, name: str) -> str:
-    """What the manifest names as the truth of a track; a rendition's knows no sections."""
-    said = str(track.annotations.get(name) or "")
-    return said or ("" if name == "sections" else str(track.annotations.get(RENDERED) or ""))
-
-
-def _seconds(track: Track) -> float | None:
-    try:
-        return float(track.annotations.get("seconds") or "")
-    except ValueError:
-        return None

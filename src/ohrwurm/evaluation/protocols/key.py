@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ohrwurm.data.annotations import Reading, read_signatures
 from ohrwurm.data.annotations.keys import NONE, signature_number, signature_of
+from ohrwurm.data.annotations.references import located, reference
 from ohrwurm.data.tracks import Track
 from ohrwurm.errors import DataError
 from ohrwurm.evaluation.metrics import key
@@ -49,13 +50,13 @@ def truth(track: Track) -> Reading[Key | int] | None:
     Raises:
         DataError: a file that is missing or damaged.
     """
-    found = events.reference("key", track)
+    found = reference("key", track)
     if found is not None:
         return found if found.value.label != NONE else None
     source = str(track.annotations.get(SIGNATURE) or "")
     if not source:
         return None
-    spans = read_signatures(events.located(track, source))
+    spans = read_signatures(located(track, source))
     held: Counter[int] = Counter()
     for (start, end), sharps in zip(spans.value.intervals, spans.value.labels, strict=True):
         held[signature_number(int(sharps))] += end - start
