@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # by pitch class
 KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
+TRIADS = (*(f"{tonic}:{quality}" for quality in ("maj", "min") for tonic in TONICS), "N")  # Harte's; N is no chord
+SECTIONS = ("intro", "verse", "chorus", "bridge", "inst", "outro", "silence")
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 

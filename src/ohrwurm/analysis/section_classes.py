@@ -6,9 +6,9 @@ import re
 from collections import Counter
 
 from ohrwurm.analysis.targets import IGNORED
-from ohrwurm.events import Spans
+from ohrwurm.events import SECTIONS, Spans
 
-CLASSES = ("intro", "verse", "chorus", "bridge", "inst", "outro", "silence")
+CLASSES = SECTIONS
 END = "end"  # not a section: where the last one ends
 
 _WORDS = {

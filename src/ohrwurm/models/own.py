@@ -123,7 +123,7 @@ def make(name: str, weights: str | Path | None = None, changes: dict[str, Any] |
     model.card = dataclasses.replace(
         said,
         version=hashlib.sha256(source.read_bytes()).hexdigest()[:12],
-        sha256=_sha256(file) if file is not None else _identity(network),
+        sha256=_sha256(file) if file is not None else identity(network),
         parameters=arguments,
     )
     return model.eval()
@@ -239,7 +239,7 @@ def _is_said(network: nn.Module, field: str) -> bool:
     return isinstance(value, bool | int | float | str | tuple | dict)
 
 
-def _identity(network: nn.Module) -> str:
+def identity(network: nn.Module) -> str:
     """SHA-256 of all tensors, of a network that was filled by nobody but itself; empty where it has none."""
     state = network.state_dict()
     total = hashlib.sha256()

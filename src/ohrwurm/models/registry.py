@@ -37,6 +37,7 @@ FAMILIES = (
     "samplecnn",
     "tune",
     "tune_hybrid",
+    "headed",
 )
 WEIGHTS = Path(__file__).parents[1] / "weights"
 AGREEMENT = 0.999  # least cosine to fp32 of a precision that "auto" may take
