@@ -36,13 +36,13 @@ def test_mel_matches_the_published_front_end(case: str, batch: int, silence: tup
     samples = int(golden[f"{case}_n_samples"])
     waveform = torch.from_numpy(GOLDEN.make.make_audio(1001, samples, batch, silence))
     np.testing.assert_array_equal(waveform[:, :64], golden[f"{case}_audio_head"])
-    np.testing.assert_allclose(model.mel(waveform)[..., :-1], golden[f"{case}_db"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(model.spectrogram(waveform)[..., :-1], golden[f"{case}_db"], rtol=0, atol=1e-3)
     np.testing.assert_allclose(model.features(waveform), golden[f"{case}_norm"], rtol=0, atol=1e-4)
-    assert model.mel.window[:8].numpy() == pytest.approx(golden["window_first8"], abs=1e-7)
-    np.testing.assert_allclose(model.mel.bank.sum(0), golden["fb_band_sums"], rtol=1e-5)
-    np.testing.assert_allclose(model.mel.bank.sum(1), golden["fb_bin_sums"], rtol=1e-5, atol=1e-5)
+    assert model.spectrogram.window[:8].numpy() == pytest.approx(golden["window_first8"], abs=1e-7)
+    np.testing.assert_allclose(model.spectrogram.bank.sum(0), golden["fb_band_sums"], rtol=1e-5)
+    np.testing.assert_allclose(model.spectrogram.bank.sum(1), golden["fb_bin_sums"], rtol=1e-5, atol=1e-5)
     if silence is not None:
-        assert model.mel(waveform).min() == -100.0
+        assert model.spectrogram(waveform).min() == -100.0
 
 
 @pytest.mark.parametrize("way", ["direct", "winograd"])
@@ -258,7 +258,7 @@ def test_statistics_come_from_the_file_or_not_at_all(tmp_path: Path) -> None:
     file.write_text(json.dumps({"cqt_mean": 0.0, "melspec_2048_mean": 1.5, "melspec_2048_std": 2.5}))
     model = MusicFM(read_statistics(file), **SMALL)
     waveform = 0.1 * torch.randn(1, 4800)
-    torch.testing.assert_close(model.features(waveform), (model.mel(waveform)[..., :-1] - 1.5) / 2.5)
+    torch.testing.assert_close(model.features(waveform), (model.spectrogram(waveform)[..., :-1] - 1.5) / 2.5)
 
 
 def test_corpora_have_statistics_of_their_own() -> None:
@@ -322,3 +322,17 @@ def test_wrong_sizes_say_what_is_wrong() -> None:
 def test_five_million_parameters_are_the_same_class() -> None:
     model = MusicFM(MSD, channels=64, dim=192, depth=5, heads=4, ffn=768)
     assert 4e6 < sum(p.numel() for p in model.parameters()) < 6e6
+
+
+def test_the_log_frequency_front_end_is_another_input_of_the_same_network() -> None:
+    small = {"channels": 4, "dim": 16, "depth": 2, "heads": 2, "ffn": 32, "codes": 16}
+    model = MusicFM({"mean": -50.0, "std": 15.0}, front_end="log-frequency", **small).eval()
+    waveform = 0.1 * torch.randn(2, 24000)
+    features = model.features(waveform)
+    assert features.shape == (2, 192, 100)
+    assert model.bands_per_semitone == 2
+    assert MusicFM({"mean": 0.0, "std": 1.0}, **small).bands_per_semitone is None
+    assert model(waveform).frames.shape == (2, 25, 16)
+    assert model.targets(features).shape == (2, 25, 1)
+    with pytest.raises(ModelError, match="mel or log-frequency"):
+        MusicFM({"mean": 0.0, "std": 1.0}, front_end="cqt", **small)  # type: ignore[arg-type]

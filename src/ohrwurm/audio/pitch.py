@@ -62,18 +62,9 @@ class LogFrequency(nn.Module):
         self.register_buffer("filters", torch.from_numpy(self._filters()), persistent=False)
 
     def _filters(self) -> np.ndarray:
-        """Triangles `(bins, frequencies)`, each with unit sum, so that a bin reads mean power."""
         steps = (np.arange(self.bins + 2) - 2) / BINS_PER_SEMITONE  # one extra on both sides
         centres = np.asarray(note_frequency(LOWEST_NOTE + steps))
-        grid = np.arange(self.fft_size // 2 + 1) * self.sample_rate / self.fft_size
-        resolution = 1.5 * self.sample_rate / self.window
-        rising = np.maximum(centres[1:-1] - centres[:-2], resolution)
-        falling = np.maximum(centres[2:] - centres[1:-1], resolution)
-        distance = grid[None] - centres[1:-1, None]
-        triangle = np.where(distance < 0, 1 + distance / rising[:, None], 1 - distance / falling[:, None]).clip(0)
-        triangle /= triangle.sum(1, keepdims=True)
-        used = int(np.flatnonzero(triangle.any(0)).max()) + 1  # nothing above the highest filter is read
-        return triangle[:, :used].astype(np.float32)
+        return log_filters(centres, self.sample_rate, self.window, self.fft_size)
 
     def forward(self, waveform: Tensor) -> Tensor:
         frames = max(1, waveform.shape[-1] // self.hop)
@@ -89,6 +80,31 @@ class LogFrequency(nn.Module):
         )[:, : self.filters.shape[1], :frames]
         power = spectrum.real.square() + spectrum.imag.square()  # (B, frequency, T)
         return torch.log(torch.matmul(self.filters, power) + self.floor)
+
+
+def log_filters(centres: np.ndarray, sample_rate: int, window: int, fft_size: int) -> np.ndarray:
+    """Triangles `(bins, frequencies)` on a power spectrum, each with unit sum, so that a bin reads mean power.
+
+    They are as wide as their spacing or as the window's resolution, whichever is larger. Frequencies above the highest
+    filter are left out.
+
+    Args:
+        centres: in Hz, ascending, `(bins + 2,)`: one more on either side.
+        sample_rate: Hz.
+        window, fft_size: samples.
+
+    >>> log_filters(np.array([380.0, 400.0, 420.0, 440.0]), 8000, 1024, 1024).shape
+    (2, 57)
+    """
+    grid = np.arange(fft_size // 2 + 1) * sample_rate / fft_size
+    resolution = 1.5 * sample_rate / window
+    rising = np.maximum(centres[1:-1] - centres[:-2], resolution)
+    falling = np.maximum(centres[2:] - centres[1:-1], resolution)
+    distance = grid[None] - centres[1:-1, None]
+    triangle = np.where(distance < 0, 1 + distance / rising[:, None], 1 - distance / falling[:, None]).clip(0)
+    triangle /= triangle.sum(1, keepdims=True)
+    used = int(np.flatnonzero(triangle.any(0)).max()) + 1
+    return triangle[:, :used].astype(np.float32)
 
 
 def constant_q(

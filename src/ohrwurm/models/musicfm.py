@@ -13,10 +13,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ohrwurm.audio.log_spectrum import BANDS_PER_SEMITONE, LogSpectrum
 from ohrwurm.audio.spectral import MelSpectrogram
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import PRECISIONS, AudioEncoder, Encoded, ModelCard, Precision, ReadOut
@@ -30,6 +32,7 @@ from ohrwurm.models.subsampling import Convolution, ConvSubsampling
 SAMPLE_RATE, N_FFT, HOP = 24000, 2048, 240
 FRAMES_PER_TOKEN = 4  # two halvings of time
 FEATURE = f"melspec_{N_FFT}"  # its name in statistics files and checkpoints
+FrontEnd = Literal["mel", "log-frequency"]
 UNUSED = ("cls_token", "conformer.pos_conv_embed.")  # stored in checkpoints, never computed with
 
 
@@ -41,7 +44,9 @@ class MusicFM(AudioEncoder):
         stats: `mean` and `std` of the training corpus' mel decibels, by which the input is normalised. They are the
             checkpoint's other half: those of another corpus give other vectors. A published statistics file is read
             by `read_statistics`.
-        n_mels: frequency bands, up to 12 kHz.
+        n_mels: frequency bands, up to 12 kHz; of the mel front-end.
+        front_end: ``mel`` as published, or ``log-frequency`` (`LogSpectrum`: 192 bands, two a semitone), in which
+            a small model tells low notes apart and a transposition is a shift; its own invention, not MusicFM's.
         channels: of the residual convolutions.
         dim, depth, heads, ffn, kernel, dropout: the Conformer. Some sizes, in millions of parameters without the
             targets' part: 329 (published); 94 (channels 256, dim 768, depth 6, heads 12, ffn 3072);
@@ -72,15 +77,21 @@ class MusicFM(AudioEncoder):
         code_dim: int = 16,
         codebooks: int = 1,
         convolution: Convolution = "auto",
+        front_end: FrontEnd = "mel",
     ) -> None:
         super().__init__()
+        if front_end not in ("mel", "log-frequency"):
+            raise ModelError(f"front_end={front_end!r}: mel or log-frequency")
         self.mean, self.std = _checked(stats)
-        self.mel = MelSpectrogram(SAMPLE_RATE, N_FFT, HOP, n_mels)
-        self.conv = ConvSubsampling(n_mels, channels, dim, convolution)
+        self.front_end = front_end
+        self.spectrogram = spectrogram(front_end, n_mels)
+        self.bands = n_mels if front_end == "mel" else LogSpectrum.bands
+        self.conv = ConvSubsampling(self.bands, channels, dim, convolution)
         self.conformer = Conformer(dim, depth, heads, ffn, kernel, dropout)
         self.linear = nn.Linear(dim, codebooks * codes)
         self.quantizers = nn.ModuleList(
-            RandomProjectionQuantizer(FRAMES_PER_TOKEN * n_mels, codes, code_dim, SEED + i) for i in range(codebooks)
+            RandomProjectionQuantizer(FRAMES_PER_TOKEN * self.bands, codes, code_dim, SEED + i)
+            for i in range(codebooks)
         )
 
     @property
@@ -89,14 +100,22 @@ class MusicFM(AudioEncoder):
         out = ReadOut(self.conformer.dim, SAMPLE_RATE / HOP / FRAMES_PER_TOKEN)
         return dict.fromkeys(range(len(self.conformer.layers) + 1), out)
 
-    def features(self, waveform: Tensor) -> Tensor:
-        """Waveform `(B, samples)` → normalised mel decibels `(B, n_mels, samples // 240)`, always float32."""
+    @property
+    def bands_per_semitone(self) -> int | None:
+        """By how many bands of the features a semitone shifts the music; None where it does more than shift."""
+        return BANDS_PER_SEMITONE if self.front_end == "log-frequency" else None
+
+    def decibels(self, waveform: Tensor) -> Tensor:
+        """Waveform `(B, samples)` → decibels `(B, bands, samples // 240)`, not normalised, always float32."""
         with torch.autocast(waveform.device.type, enabled=False):
-            mel = self.mel(waveform.float())[..., :-1]  # the published front-end drops the last frame
-            return (mel - self.mean) / self.std
+            return self.spectrogram(waveform.float())[..., :-1]  # the published front-end drops the last frame
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """Waveform `(B, samples)` → normalised decibels `(B, bands, samples // 240)`, always float32."""
+        return (self.decibels(waveform) - self.mean) / self.std
 
     def hidden_states(self, features: Tensor) -> list[Tensor]:
-        """All states `(B, tokens, dim)` of normalised mel `(B, n_mels, T)`, from layer 0 to the last."""
+        """All states `(B, tokens, dim)` of normalised features `(B, bands, T)`, from layer 0 to the last."""
         return list(self.conformer.states(self.conv(features)))
 
     def encode_features(self, features: Tensor) -> Encoded:
@@ -183,13 +202,20 @@ class MusicFM(AudioEncoder):
 
     def _constants(self) -> dict[str, Tensor]:
         """What published checkpoints store and this class computes."""
-        spectrogram = f"preprocessor_{FEATURE}.mel_stft"
+        if not isinstance(self.spectrogram, MelSpectrogram):
+            return {}
+        prefix = f"preprocessor_{FEATURE}.mel_stft"
         width = self.conformer.dim // self.conformer.heads
         return {
-            f"{spectrogram}.spectrogram.window": self.mel.window.cpu(),
-            f"{spectrogram}.mel_scale.fb": self.mel.bank.cpu(),
+            f"{prefix}.spectrogram.window": self.spectrogram.window.cpu(),
+            f"{prefix}.mel_scale.fb": self.spectrogram.bank.cpu(),
             "conformer.embed_positions.inv_freq": rotary_frequencies(width, self.conformer.base),
         }
+
+
+def spectrogram(front_end: FrontEnd, n_mels: int = 128) -> MelSpectrogram | LogSpectrum:
+    """The front-end: waveform at 24 kHz `(B, samples)` → decibels `(B, bands, samples // 240 + 1)`."""
+    return MelSpectrogram(SAMPLE_RATE, N_FFT, HOP, n_mels) if front_end == "mel" else LogSpectrum()
 
 
 def read_statistics(file: str | Path) -> dict[str, float]:

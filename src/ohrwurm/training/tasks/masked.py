@@ -51,8 +51,8 @@ class MaskedTask(Task):
     Args:
         data: a manifest (CSV, JSONL, Parquet) or a pack at 24 kHz; `--data` on the command line.
         model: card to start from: ``musicfm-msd``, ``musicfm-fma``, or the model folder of an earlier training.
-        parameters: replace those of the card: channels, dim, depth, heads, ffn, kernel, dropout, codes, code_dim,
-            codebooks.
+        parameters: replace those of the card: front_end, channels, dim, depth, heads, ffn, kernel, dropout, codes,
+            code_dim, codebooks.
         weights: to go on from: a checkpoint (published or of one's own), or ``own`` for those that come with `model`;
             empty for random ones.
         statistics: file with mean and deviation of the mel decibels; without one, those of `weights`, or with random
@@ -198,8 +198,10 @@ class MaskedTask(Task):
         settings = self.settings
         if self.unmeasured:
             rows = sample_of(self.recordings.tracks, self.training_rows, settings.statistics_tracks)
-            bands = self.model.mel.n_mels
-            found = mel_statistics(self.recordings, rows, cache, n_mels=bands, workers=max(1, workers))
+            found = mel_statistics(
+                self.recordings, rows, cache, n_mels=self.model.bands, front_end=self.model.front_end,
+                workers=max(1, workers),
+            )  # fmt: skip
             self._normalise({"mean": found.moments.mean, "std": found.moments.std})
             log.info("mel of %d tracks, %.2f h: %.2f dB, deviation %.2f dB", len(rows), found.hours, *self.statistics)
         self.train()
@@ -257,7 +259,7 @@ class MaskedTask(Task):
         masked = self.masking.draw(self.tokens, draw)
         masked[valid:] = False
         item = {"audio": audio, "masked": masked, "valid": torch.tensor(valid)}
-        return item | self.masking.hide(audio, masked, self.model.mel.n_mels, draw)
+        return item | self.masking.hide(audio, masked, self.model.bands, draw)
 
     def batch(self, crops: list[tuple[int, int]], *numbers: int) -> dict[str, Any]:
         """Items of these (row, crop) together, and the names of their tracks."""
