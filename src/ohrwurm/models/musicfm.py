@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ohrwurm.audio.log_spectrum import BANDS_PER_SEMITONE, LogSpectrum
+from ohrwurm.audio.log_spectrum import BANDS_PER_SEMITONE, WINDOWS, LogSpectrum
 from ohrwurm.audio.spectral import MelSpectrogram
 from ohrwurm.errors import ModelError
 from ohrwurm.models.base import PRECISIONS, AudioEncoder, Encoded, ModelCard, Precision, ReadOut
@@ -104,6 +104,16 @@ class MusicFM(AudioEncoder):
     def bands_per_semitone(self) -> int | None:
         """By how many bands of the features a semitone shifts the music; None where it does more than shift."""
         return BANDS_PER_SEMITONE if self.front_end == "log-frequency" else None
+
+    @property
+    def feature_hop(self) -> int:
+        """Samples between frames of the features."""
+        return HOP
+
+    @property
+    def feature_reach(self) -> int:
+        """A frame of the features hears so many samples to either side of its own."""
+        return (N_FFT if self.front_end == "mel" else max(size for size, _ in WINDOWS)) // 2
 
     def decibels(self, waveform: Tensor) -> Tensor:
         """Waveform `(B, samples)` → decibels `(B, bands, samples // 240)`, not normalised, always float32."""
