@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "data": {"audio"},
     "evaluation": {"audio", "models", "data", "embedding", "analysis"},
     "training": {"audio", "models", "data", "objectives", "evaluation", "embedding", "recipes", "analysis"},
-    "analysis": {"audio", "models", "embedding"},
+    "analysis": {"audio", "models", "embedding", "data"},
     "collection": {"audio", "models", "embedding"},
     "web": {"collection", "analysis"},
     "demo": {"data", "collection", "models", "audio", "embedding", "evaluation"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,10 +29,31 @@ def write_audio(
     >>> stream.getvalue()[:4]
     b'fLaC'
     """
+    channels = 1 if audio.ndim == 1 else audio.shape[1]
+    blocks = (audio[start : start + BLOCK] for start in range(0, len(audio), BLOCK))
+    write_blocks(file, blocks, sample_rate, channels, container, subtype, compression_level)
+
+
+def write_blocks(
+    file: str | Path | BinaryIO,
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    channels: int,
+    container: str,
+    subtype: str,
+    compression_level: float | None = None,
+) -> None:
+    """Encode audio that comes in blocks, each `(samples,)` or `(samples, channels)`, in constant memory.
+
+    >>> import io
+    >>> stream = io.BytesIO()
+    >>> write_blocks(stream, (np.zeros((100, 2), np.float32) for _ in range(3)), 16000, 2, "WAV", "PCM_16")
+    >>> len(stream.getvalue())
+    1244
+    """
     import soundfile
 
-    channels = 1 if audio.ndim == 1 else audio.shape[1]
     level = {} if compression_level is None else {"compression_level": compression_level}
     with soundfile.SoundFile(file, "w", sample_rate, channels, subtype, format=container, **level) as out:
-        for start in range(0, len(audio), BLOCK):
-            out.write(audio[start : start + BLOCK])
+        for block in blocks:
+            out.write(block)

@@ -117,15 +117,16 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     sections = Spans(np.array([[0.0, 2.0]]), ("verse",))
     local = Spans(np.array([[0.0, 0.5], [0.5, 2.0]]), ("N", "Eb minor"))
     jams.write_jams(
-        file, duration=2.0, beats=beats, chords=chords, sections=sections, keys=local, tempo=120.5, tags=("jazz",)
-    )
+        file, duration=2.0, beats=beats, chords=chords, sections=sections, keys=local, tempi=[(120.5, 0.75), (60.25, 0.25)],
+        tags=[("jazz", 0.5), ("piano", None)],
+    )  # fmt: skip
     assert annotations.read_beats(file).value.positions.tolist() == [0, 1]
     assert annotations.read(file, "chords").value.labels == chords.labels
     assert annotations.read(file, "sections").value.intervals.tolist() == [[0, 2]]
     assert annotations.read(file, "key").value.label == "Eb minor"
     assert jams.read_keys(file).value.labels == local.labels
-    assert jams.read_tempo(file)[0][0] == 120.5
-    assert jams.read_tags(file) == ["jazz"]
+    assert jams.read_tempo(file) == [(120.5, 0.75), (60.25, 0.25)]
+    assert jams.read_tags(file) == ["jazz", "piano"]
     content = json.loads(file.read_text())
     assert content["annotations"][0]["data"][0] == {"time": 0.5, "duration": 0.0, "value": None, "confidence": 0.5}
     assert content["file_metadata"]["duration"] == 2.0

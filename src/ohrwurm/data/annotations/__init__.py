@@ -1,8 +1,8 @@
 """Annotations in time, in the files in which they are published, as the values of `ohrwurm.events` and back.
 
 `read(file, kind)` takes any of them: text (`.beats`, `.lab`, `.txt`, `.csv`, `.key`), JAMS, Billboard's
-`salami_chords.txt`, ASAP's tables, and the truth of our own renditions. What a file has wrong is put right by rule and
-told in its remarks (`reading`); only a file that is missing or says nothing is an error.
+`salami_chords.txt`, ASAP's tables, the truth of our own renditions, and our own analyses. What a file has wrong is put
+right by rule and told in its remarks (`reading`); only a file that is missing or says nothing is an error.
 """
 
 from __future__ import annotations
@@ -11,20 +11,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ohrwurm.data.annotations import asap, beats, billboard, chords, jams, keys, rendered, sections
+from ohrwurm.data.annotations import analysed, asap, beats, billboard, chords, jams, keys, rendered, sections
 from ohrwurm.data.annotations.reading import Reading, text_of
 from ohrwurm.events import Beats, Key, Spans
 
-__all__ = ["KINDS", "SUFFIXES", "Kind", "Reading", "read", "read_beats", "read_key", "read_signatures", "read_spans"]
+__all__ = [
+    "KINDS",
+    "SUFFIXES",
+    "Kind",
+    "Reading",
+    "read",
+    "read_beats",
+    "read_key",
+    "read_signatures",
+    "read_spans",
+]
 
 Kind = Literal["beats", "chords", "sections", "key"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Endings of files that may hold a kind, the most telling first.
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "beats": (".beats", ".beat", ".jams", ".json", ".txt", ".csv", ".tsv", ".lab"),
-    "chords": (".chords", ".lab", ".jams", ".json", ".txt", ".csv", ".tsv"),
-    "sections": (".sections", ".segments", ".lab", ".jams", ".json", ".txt", ".csv", ".tsv"),
-    "key": (".key", ".jams", ".json", ".txt", ".lab", ".csv"),
+    "chords": (".chords", ".chords.lab", ".lab", ".jams", ".json", ".txt", ".csv", ".tsv"),
+    "sections": (".sections", ".segments", ".sections.lab", ".lab", ".jams", ".json", ".txt", ".csv", ".tsv"),
+    "key": (".key", ".key.lab", ".jams", ".json", ".txt", ".lab", ".csv"),
 }
 
 
@@ -56,6 +66,8 @@ def read_beats(source: str | Path) -> Reading[Beats]:
     if file.name == asap.TABLE:
         return asap.table_beats(file, part)
     if _is_json(file):
+        if (content := _analysis(file)) is not None:
+            return analysed.read_beats(file, content)
         return rendered.read_beats(file) if _is_rendered(file) else jams.read_beats(file, part)
     return asap.read_beats(file) if asap.is_asap(text_of(file)) else beats.read_beats(file)
 
@@ -66,6 +78,8 @@ def read_spans(
     """Chords or sections; see `read`."""
     file, part = _split(source)
     if _is_json(file):
+        if (content := _analysis(file)) is not None:
+            return analysed.read_spans(file, content, kind)
         if kind == "sections":
             return jams.read_sections(file, part)
         return rendered.read_chords(file) if _is_rendered(file) else jams.read_chords(file, part)
@@ -80,6 +94,8 @@ def read_key(source: str | Path) -> Reading[Key]:
     """The key of a whole recording; see `read`."""
     file, part = _split(source)
     if _is_json(file):
+        if (content := _analysis(file)) is not None:
+            return analysed.read_key(file, content)
         return rendered.read_key(file) if _is_rendered(file) else keys.longest(jams.read_keys(file, part))
     return keys.read_key(file)
 
@@ -103,3 +119,9 @@ def _is_json(file: Path) -> bool:
 
 def _is_rendered(file: Path) -> bool:
     return file.suffix.lower() == ".json" and rendered.is_rendered(jams.content_of(file))
+
+
+def _analysis(file: Path) -> dict[str, Any] | None:
+    """What an analysis of ours says; None where the file is none."""
+    content = jams.content_of(file) if file.suffix.lower() == ".json" else {}
+    return content if analysed.is_analysis(content) else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,10 @@ def write_jams(
     beats: Beats | None = None,
     chords: Spans | None = None,
     sections: Spans | None = None,
-    keys: Spans | Key | None = None,
-    tempo: float | None = None,
-    tags: Sequence[str] = (),
+    key: Key | None = None,
+    keys: Spans | None = None,
+    tempi: Sequence[tuple[float, float]] = (),
+    tags: Sequence[tuple[str, float | None]] = (),
     title: str = "",
     artist: str = "",
     tool: str = "ohrwurm",
@@ -131,12 +132,15 @@ def write_jams(
     """Write what was found in a recording of `duration` seconds; what is not given is not in the file.
 
     Args:
-        keys: of its parts, or of the whole.
+        key: of the whole; the first annotation of keys.
+        keys: of its parts.
+        tempi: beats a minute and confidence in [0, 1], as MIREX has them: the likeliest first, together 1.
+        tags: and how sure they are.
         tool: what found it.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "a.jams"
-    >>> write_jams(file, duration=2.0, beats=Beats(np.array([0.5, 1.0]), np.array([1, 2])), keys=Key("C minor", 0.8))
+    >>> write_jams(file, duration=2.0, beats=Beats(np.array([0.5, 1.0]), np.array([1, 2])), key=Key("C minor", 0.8))
     >>> read_beats(file).value.positions.tolist(), read_keys(file).value.labels
     ([1, 2], ('C minor',))
     """
@@ -147,16 +151,14 @@ def write_jams(
     for namespace, spans in (("chord", chords), ("segment_open", sections)):
         if spans is not None:
             made.append((namespace, _stretches(spans, spans.labels)))
-    if isinstance(keys, Key):
-        value = [{"time": 0.0, "duration": duration, "value": _mode(keys.label), "confidence": keys.confidence}]
-        made.append(("key_mode", value))
-    elif keys is not None:
+    if key is not None:
+        made.append(("key_mode", _of_all([(_mode(key.label), key.confidence)], duration)))
+    if keys is not None:
         made.append(("key_mode", _stretches(keys, [_mode(label) for label in keys.labels])))
-    if tempo is not None:
-        made.append(("tempo", [{"time": 0.0, "duration": duration, "value": tempo, "confidence": 1.0}]))
+    if tempi:
+        made.append(("tempo", _of_all(tempi, duration)))
     if tags:
-        rows = [{"time": 0.0, "duration": duration, "value": tag, "confidence": None} for tag in tags]
-        made.append(("tag_open", rows))
+        made.append(("tag_open", _of_all(tags, duration)))
     content = {
         "annotations": [
             {
@@ -264,6 +266,11 @@ def _stretches(spans: Spans, values: Sequence[str]) -> list[dict[str, Any]]:
     sure = [None] * len(spans) if spans.confidence is None else spans.confidence.tolist()
     rows = zip(spans.intervals.tolist(), values, sure, strict=True)
     return [{"time": a, "duration": b - a, "value": v, "confidence": c} for (a, b), v, c in rows]
+
+
+def _of_all(rows: Iterable[tuple[Any, float | None]], duration: float) -> list[dict[str, Any]]:
+    """(value, confidence) of the whole recording."""
+    return [{"time": 0.0, "duration": duration, "value": v, "confidence": c} for v, c in rows]
 
 
 def _mode(label: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ohrwurm.atomic import write_text
 from ohrwurm.data.annotations.reading import Reading, relabelled, rows_of, text_of
-from ohrwurm.data.annotations.spans import read_lab, unknown_labels
+from ohrwurm.data.annotations.spans import read_lab, unknown_labels, write_lab
 from ohrwurm.events import KEYS, TONICS, Key, Spans, pitch_class
 
 NONE = "N"
@@ -119,6 +119,22 @@ def write_key(file: str | Path, key: Key) -> None:
     'Eb minor'
     """
     write_text(file, f"{key.label}\n")
+
+
+def write_keys(file: str | Path, keys: Spans) -> None:
+    """Write the keys of the parts of a recording as Isophonics does: start, end, the word Key, tonic and mode.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> file = Path(tempfile.mkdtemp()) / "a.lab"
+    >>> write_keys(file, Spans(np.array([[0.0, 8.0], [8.0, 20.0]]), ("Eb minor", "N")))
+    >>> file.read_text()
+    '0.000000\\t8.000000\\tKey\\tEb:minor\\n8.000000\\t20.000000\\tSilence\\n'
+    >>> read_keys(file).value.labels
+    ('Eb minor', 'N')
+    """
+    labels = ["Silence" if label == NONE else f"Key\t{label.replace(' ', ':')}" for label in keys.labels]
+    write_lab(file, relabelled(keys, labels))
 
 
 def signature_of(name: str) -> int:
