@@ -18,7 +18,8 @@ import numpy as np
 
 from ohrwurm.collection.ranking import best_by_cosine
 from ohrwurm.collection.records import Space, Track
-from ohrwurm.collection.store import Store, Vectors
+from ohrwurm.collection.store import Store
+from ohrwurm.collection.tables import Vectors
 from ohrwurm.models import registry
 
 DIM = 128

@@ -13,7 +13,8 @@ from ohrwurm.collection import Collection
 from ohrwurm.collection.ranking import best_by_cosine
 from ohrwurm.collection.records import Space, Track
 from ohrwurm.collection.search import WITHOUT_WEIGHT
-from ohrwurm.collection.store import Store, Vectors
+from ohrwurm.collection.store import Store
+from ohrwurm.collection.tables import Vectors
 from ohrwurm.errors import AudioError, CollectionError
 
 Write = Callable[..., Path]

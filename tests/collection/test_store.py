@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ohrwurm.collection.records import Failure, Space, Track
-from ohrwurm.collection.store import Store, Vectors
+from ohrwurm.collection.store import Store
+from ohrwurm.collection.tables import Vectors
 from ohrwurm.errors import CollectionError, ProvenanceError
 
 CARD = json.dumps({"dim": 4, "good_for": ["sound"], "joint": False, "comparison": "cosine", "features": {}})

@@ -8,15 +8,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ohrwurm.collection.records import Failure, Progress, Report, Result, Space, Track
+from ohrwurm.collection.records import Facts, Failure, Progress, Report, Result, Space, Track
 from ohrwurm.errors import CollectionError
 
 if TYPE_CHECKING:
     from ohrwurm.audio.isolation import Limits
+    from ohrwurm.collection.analyses import Analyses
+    from ohrwurm.collection.conditions import Bpm
     from ohrwurm.collection.queries import Loaded, Queries
     from ohrwurm.collection.search import OneOrMany
     from ohrwurm.collection.status import Status
@@ -24,7 +27,17 @@ if TYPE_CHECKING:
     from ohrwurm.collection.versions import VersionGroup
     from ohrwurm.models.base import Precision
 
-__all__ = ["Collection", "Failure", "Progress", "Report", "Result", "Track", "default_folder", "default_models"]
+__all__ = [
+    "Collection",
+    "Facts",
+    "Failure",
+    "Progress",
+    "Report",
+    "Result",
+    "Track",
+    "default_folder",
+    "default_models",
+]
 
 HOUSE_MODELS = ("ohrwurm-text", "ohrwurm-versions")
 PLAIN_MODELS = ("mel-statistics", "chroma-cross-correlation")
@@ -199,6 +212,70 @@ class Collection:
             self.store.drop_orphans()
         return [chosen[path] for path in sorted(chosen)]
 
+    # Analysing -------------------------------------------------------------------------------------------------
+
+    def pending_analyses(
+        self, provenance: str, *, tasks: Sequence[str] = (), retry: bool = False, where: str = ""
+    ) -> list[str]:
+        """Paths of the recordings that a model has not analysed yet; see `collection.analyses.pending`."""
+        from ohrwurm.collection.analyses import pending
+
+        return pending(self.store, provenance, tasks=tasks, retry=retry, where=where)
+
+    @contextmanager
+    def analyzing(self) -> Iterator[Analyses]:
+        """Take analyses in, batch by batch: the way for many of them.
+
+        Nobody else writes to the collection meanwhile. Kill it at any moment: `pending_analyses` names the rest::
+
+            with music.analyzing() as analyses:
+                for path in music.pending_analyses(provenance):
+                    analyses.add(path, facts)   # or analyses.fail(path, provenance, reason, detail)
+
+        Raises:
+            CollectionError: another run is writing, or the disk refused.
+        """
+        from ohrwurm.collection.analyses import Analyses
+        from ohrwurm.collection.lock import writing
+
+        with writing(self.store.folder), Analyses(self.store) as analyses:
+            yield analyses
+
+    def add_analysis(self, path: str | Path, facts: Mapping[str, Any]) -> None:
+        """Take one analysis in.
+
+        Args:
+            path: a file of the collection.
+            facts: the fields of `Facts`, of which ``model`` must be among them; and ``document``, the analysis in full
+                as JSON can hold it, which `analysis` gives back.
+
+        Raises:
+            CollectionError: no such track, the file was changed since it was indexed, or facts that are none.
+        """
+        with self.analyzing() as analyses:
+            analyses.add(path, facts)
+            analyses.commit()
+            if analyses.changed:
+                raise CollectionError(
+                    f"{path} was changed since it was indexed. Run `ohrwurm index`, then analyze it again."
+                )
+
+    def analyses(self, where: str = "") -> list[Track]:
+        """All tracks that were analysed, by path; what was found is their `analysis`."""
+        return [track for track in self.store.tracks(where) if track.analysis and not track.analysis.error]
+
+    def analysis(self, reference: str | Path) -> dict[str, Any]:
+        """The analysis of an id or path in full: beats, chords, sections, ... with their times.
+
+        Raises:
+            CollectionError: no such track, or it was not analysed.
+        """
+        track = self.track(reference)
+        if track.analysis is None or track.analysis.error:
+            why = f"could not be analysed ({track.analysis.error})" if track.analysis else "was not analysed yet"
+            raise CollectionError(f"{track.path} {why}. Run: ohrwurm analyze --collection {self.path}")
+        return self.store.documents.read(track.content, track.analysis.model)
+
     # Asking ----------------------------------------------------------------------------------------------------
 
     def search(
@@ -208,19 +285,39 @@ class Collection:
         like: OneOrMany = None,
         without: str | Sequence[str] | None = None,
         where: str = "",
+        key: str | None = None,
+        bpm: Bpm = None,
         k: int = 10,
         model: str | None = None,
     ) -> list[Result]:
-        """The k tracks nearest to words, to the sound of other tracks, or to both; see `collection.search.search`."""
+        """The k tracks nearest to words, to the sound of other tracks, or to both; see `collection.search.search`.
+
+        `key` and `bpm` narrow `where` further; see `collection.conditions.narrowed`.
+        """
+        from ohrwurm.collection.conditions import narrowed
         from ohrwurm.collection.search import search
 
+        where = narrowed(where, key=key, bpm=bpm)
         return search(self._queries, words, like=like, without=without, where=where, k=k, model=model)
 
-    def versions(self, track: str | Path, *, k: int = 10, where: str = "", model: str | None = None) -> list[Result]:
-        """The k tracks most likely to be versions of a file or track id; see `collection.versions.versions`."""
+    def versions(
+        self,
+        track: str | Path,
+        *,
+        k: int = 10,
+        where: str = "",
+        key: str | None = None,
+        bpm: Bpm = None,
+        model: str | None = None,
+    ) -> list[Result]:
+        """The k tracks most likely to be versions of a file or track id; see `collection.versions.versions`.
+
+        `key` and `bpm` narrow `where` further; see `collection.conditions.narrowed`.
+        """
+        from ohrwurm.collection.conditions import narrowed
         from ohrwurm.collection.versions import versions
 
-        return versions(self._queries, track, k=k, where=where, model=model)
+        return versions(self._queries, track, k=k, where=narrowed(where, key=key, bpm=bpm), model=model)
 
     def version_groups(
         self, threshold: float | None = None, *, where: str = "", model: str | None = None
@@ -251,8 +348,8 @@ class Collection:
         return (exact or present or found)[0]
 
     def errors(self) -> list[Failure]:
-        """Files that could not be indexed, with the reason."""
-        return self.store.failures()
+        """Files that could not be indexed, and then those that could not be analysed, with the reason."""
+        return self.store.failures() + self.store.analysis_failures()
 
     def status(self) -> Status:
         """What the collection holds."""

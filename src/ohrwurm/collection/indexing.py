@@ -16,7 +16,8 @@ from ohrwurm.collection.lock import writing
 from ohrwurm.collection.plan import Plan, describe, make_plan
 from ohrwurm.collection.records import Progress, Report, Space
 from ohrwurm.collection.scan import scan
-from ohrwurm.collection.store import Store, Vectors
+from ohrwurm.collection.store import Store
+from ohrwurm.collection.tables import Vectors
 from ohrwurm.errors import CollectionError
 
 if TYPE_CHECKING:

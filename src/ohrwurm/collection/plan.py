@@ -145,7 +145,7 @@ def describe(
     """The row of a file.
 
     Args:
-        known: a row of the same content, whose duration and flags hold for it too.
+        known: a row of the same content, whose duration, flags and analysis hold for it too.
         row: the row of the same path, unchanged if nothing changed.
         duration, flags: of a content that has no row yet.
     """
@@ -166,6 +166,7 @@ def describe(
         mtime_ns=file.mtime_ns,
         flags=known.flags if known else flags,
         added=known.added if known else now(),
+        analysis=known.analysis if known else None,
     )
 
 

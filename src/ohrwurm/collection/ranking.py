@@ -84,6 +84,7 @@ def result(tracks: list[Track], score: float, position: float | None) -> Result:
         score=score,
         position=position,
         copies=tuple(t.path for t in tracks[1:]),
+        analysis=first.analysis,
     )
 
 

@@ -15,6 +15,49 @@ ID_LENGTH = 12  # hexadecimal digits of the content hash shown to people; 48 bit
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What `ohrwurm analyze` found in one recording, as far as one searches by it; see `Collection.add_analysis`.
+
+    None stands for what was not asked for, or not found.
+
+    Attributes:
+        model: provenance of the model that listened.
+        tasks: what it was asked for, a space between.
+        error: why the analysis failed, ``word: detail``; empty if it did not.
+        key: tonic and mode, as `ohrwurm.events.KEYS` spells them.
+        tonic, mode: the two parts of `key`.
+        bpm: beats a minute.
+        metre: beats of most bars.
+        tempo_stability: share of the time, in [0, 1], in which the tempo keeps near `bpm`.
+        beats, downbeats: how many.
+        chords: the different chords in the syntax of Harte, a space between, those that sound longest first.
+        sections: how many.
+        form: labels of the sections in their order, a space between.
+        tags: a comma and a space between, the likeliest first.
+        remarks: short words for what is uncertain, a space between.
+    """
+
+    model: str
+    tasks: str = ""
+    error: str = ""
+    key: str | None = None
+    tonic: str | None = None
+    mode: str | None = None
+    key_confidence: float | None = None
+    bpm: float | None = None
+    bpm_confidence: float | None = None
+    metre: int | None = None
+    tempo_stability: float | None = None
+    beats: int | None = None
+    downbeats: int | None = None
+    chords: str | None = None
+    sections: int | None = None
+    form: str | None = None
+    tags: str | None = None
+    remarks: str | None = None
+
+
+@dataclass(frozen=True)
 class Track:
     """One file of the collection (one row per path).
 
@@ -25,6 +68,7 @@ class Track:
         status: ``present``, or ``missing`` when the last scan of its folder did not find the file.
         flags: comma-separated remarks of the embedding, e.g. ``silent`` or ``short``.
         added: when it was first indexed, ISO 8601 UTC.
+        analysis: what was found in it, None before `ohrwurm analyze`.
     """
 
     path: str
@@ -41,6 +85,7 @@ class Track:
     status: str = "present"
     flags: str = ""
     added: str = ""
+    analysis: Facts | None = None
 
     @property
     def id(self) -> str:
@@ -55,10 +100,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be indexed, and why.
+    """A file that could not be indexed or analysed, and why.
 
     `reason` is one of the short words of `AudioError`, ``model`` (a model failed on it), or ``name`` (the file name is
-    not valid Unicode).
+    not valid Unicode). `stage` is ``index`` or ``analyze``, the command that failed.
     """
 
     path: str
@@ -68,6 +113,7 @@ class Failure:
     size: int = 0
     mtime_ns: int = 0
     time: str = ""
+    stage: str = "index"
 
 
 @dataclass(frozen=True)
@@ -142,6 +188,7 @@ class Result:
         score: similarity to the query, higher is nearer; comparable within one answer list.
         position: seconds into the track where it matches best, None if the model has no windows to tell.
         copies: other paths with the same content.
+        analysis: what was found in it, None before `ohrwurm analyze`.
     """
 
     id: str
@@ -155,6 +202,7 @@ class Result:
     score: float
     position: float | None = None
     copies: tuple[str, ...] = ()
+    analysis: Facts | None = None
 
 
 @dataclass

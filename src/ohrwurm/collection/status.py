@@ -31,6 +31,8 @@ class Status:
         tracks: files present; `missing`: files no longer found; `contents`: different contents among both.
         seconds: duration of the present tracks.
         failures: files that could not be indexed, by reason.
+        analysed: present tracks that were analysed, by the model that listened; `analysis_failures`: those where it
+            failed.
         disk_bytes: size of the collection folder.
         folders: what was indexed.
     """
@@ -45,6 +47,8 @@ class Status:
     models: tuple[ModelStatus, ...]
     folders: tuple[str, ...]
     disk_bytes: int
+    analysed: dict[str, int]
+    analysis_failures: int
 
 
 def status(store: Store) -> Status:
@@ -62,4 +66,6 @@ def status(store: Store) -> Status:
         models=tuple(ModelStatus(s.name, s.provenance, s.good_for, s.dim, store.count(s)) for s in store.spaces()),
         folders=tuple(store.roots),
         disk_bytes=store.disk_bytes(),
+        analysed=dict(Counter(t.analysis.model for t in present if t.analysis and not t.analysis.error).most_common()),
+        analysis_failures=sum(bool(t.analysis and t.analysis.error) for t in present),
     )

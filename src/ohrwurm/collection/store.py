@@ -3,9 +3,11 @@
 Tables of a collection folder:
 
 * ``meta``: key → JSON (format version, folders indexed, models in use)
-* ``tracks``: one row per path
+* ``tracks``: one row per path; what analysis found stands in the same row, so that one condition may speak of all
 * ``failures``: one row per path that could not be indexed
 * ``vectors-<model>-<digest>``: one row per content and model: the track vector and its window vectors
+
+Beside them lie the analyses in full (`documents`).
 
 A batch is committed vectors first, tracks last (`put`): a vector without a track is an orphan of a killed run, and the
 next run removes it. Every commit is one atomic LanceDB version and keyed, so repeating it duplicates nothing.
@@ -17,7 +19,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,54 +27,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ohrwurm.collection.conditions import misspelled, of_analysis, one_of, quote
+from ohrwurm.collection.documents import Documents
 from ohrwurm.collection.records import Failure, Space, Track
+from ohrwurm.collection.tables import (
+    ANALYSIS,
+    DESCRIPTION,
+    FAILURES,
+    META,
+    TRACKS,
+    Vectors,
+    failure_of_analysis,
+    failure_rows,
+    failures_of_rows,
+    track_rows,
+    tracks_of_rows,
+    vector_rows,
+    vector_schema,
+)
 from ohrwurm.errors import CollectionError, ProvenanceError
 
 FORMAT = 1
 KEEP_VERSIONS = timedelta(minutes=1)  # a reader in another process may still be on the version before
 CHUNK = 1000  # values in one SQL IN list
-
-META = pa.schema([("key", pa.string()), ("value", pa.string())])
-TRACKS = pa.schema(
-    [
-        ("path", pa.string()), ("content", pa.string()), ("title", pa.string()), ("artist", pa.string()),
-        ("album", pa.string()), ("genre", pa.string()), ("year", pa.int32()), ("number", pa.int32()),
-        ("duration", pa.float64()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("status", pa.string()),
-        ("flags", pa.string()), ("added", pa.string()),
-    ]
-)  # fmt: skip
-FAILURES = pa.schema(
-    [
-        ("path", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("content", pa.string()),
-        ("size", pa.int64()), ("mtime_ns", pa.int64()), ("time", pa.string()),
-    ]
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """The vectors of one content under one model.
-
-    Attributes:
-        track: `(D,)` the vector of the whole track.
-        windows: `(W, D)`; `starts` and `valid`: `(W,)` seconds.
-    """
-
-    content: str
-    track: np.ndarray
-    windows: np.ndarray
-    starts: np.ndarray
-    valid: np.ndarray
-
-
-def _vector_schema(dim: int) -> pa.Schema:
-    numbers = pa.list_(pa.float32())
-    return pa.schema(
-        [
-            ("content", pa.string()), ("vector", pa.list_(pa.float32(), dim)), ("windows", numbers),
-            ("starts", numbers), ("valid", numbers),
-        ]
-    )  # fmt: skip
 
 
 class Store:
@@ -81,8 +57,10 @@ class Store:
 
     def __init__(self, folder: Path, connection: Any) -> None:
         self.folder = folder
+        self.documents = Documents(folder / "analyses")
         self._db = connection
         self._opened: dict[str, Any] = {}
+        self._analysed = self._takes_analyses = False  # once true, they stay so
 
     # Opening ---------------------------------------------------------------------------------------------------
 
@@ -163,7 +141,7 @@ class Store:
         names = self._tables()
         for space in spaces:
             if space.table not in names:
-                self._db.create_table(space.table, schema=_vector_schema(space.dim), exist_ok=True)
+                self._db.create_table(space.table, schema=vector_schema(space.dim), exist_ok=True)
         if list(merged.values()) != self.spaces():
             self._set_meta("models", [dataclasses.asdict(s) for s in merged.values()])
 
@@ -173,36 +151,78 @@ class Store:
         """Tracks, by path; `where` is an SQL condition over their columns.
 
         Raises:
-            CollectionError: the condition is not valid.
+            CollectionError: the condition is not valid, or speaks of what no track was analysed for.
         """
-        rows = self._read("tracks", TRACKS.names, where).sort_by("path").to_pylist()
-        return [Track(**row) for row in rows]
+        return self._tracks(self._condition(where))
+
+    def _tracks(self, where: str = "") -> list[Track]:
+        names = TRACKS.names if self._has_analysis_columns() else DESCRIPTION.names
+        return tracks_of_rows(self._read("tracks", names, where).sort_by("path"))
 
     def tracks_of(self, contents: Iterable[str], where: str = "") -> list[Track]:
         """Tracks with one of these contents."""
+        where = self._condition(where)
         found: list[Track] = []
         for chunk in _chunks(contents):
-            found += self.tracks(f"{_among('content', chunk)} AND ({where})" if where else _among("content", chunk))
+            found += self._tracks(f"{one_of('content', chunk)} AND ({where})" if where else one_of("content", chunk))
         return found
 
     def tracks_at(self, paths: Iterable[str]) -> list[Track]:
         """Tracks at some paths."""
-        return [track for chunk in _chunks(paths) for track in self.tracks(_among("path", chunk))]
+        return [track for chunk in _chunks(paths) for track in self._tracks(one_of("path", chunk))]
 
     def contents_where(self, where: str) -> set[str]:
         """Contents of the tracks that fulfil a condition."""
-        return set(self._read("tracks", ["content"], where)["content"].to_pylist())
+        return set(self._read("tracks", ["content"], self._condition(where))["content"].to_pylist())
 
     def listed_contents(self, where: str) -> set[str]:
         """Contents of the tracks that fulfil a condition and may be an answer (`Track.listed`)."""
-        rows = self._read("tracks", ["content", "status", "flags"], where)
+        rows = self._read("tracks", ["content", "status", "flags"], self._condition(where))
         present = pc.equal(rows["status"], "present")
         silent = pc.match_substring(rows["flags"], "silent")
-        return set(rows["content"].filter(pc.and_(present, pc.invert(silent))).to_pylist())
+        found = set(rows["content"].filter(pc.and_(present, pc.invert(silent))).to_pylist())
+        if not found and (instead := misspelled(where)):
+            raise CollectionError(f"the condition {where!r} finds nothing: {instead}")
+        return found
+
+    def _condition(self, where: str) -> str:
+        """`where` itself, if there is anything that it can be asked of."""
+        if not self._analysed and (asked := of_analysis(where)):
+            names = " and ".join(repr(name) for name in sorted(asked))
+            if not self._has_analysis_columns() or not self.analysed():
+                raise CollectionError(
+                    f"the condition speaks of {names}, but no track of this collection was analysed yet. "
+                    f"Run: ohrwurm analyze --collection {self.folder}"
+                )
+            self._analysed = True
+        return where
+
+    def analysed(self) -> int:
+        """Number of tracks that were analysed."""
+        return (
+            int(self._table("tracks").count_rows("analysis_model IS NOT NULL")) if self._has_analysis_columns() else 0
+        )
+
+    def _has_analysis_columns(self) -> bool:
+        """Whether the table of tracks was made, or changed, since there are analyses."""
+        if not self._takes_analyses:
+            self._takes_analyses = set(ANALYSIS.names) <= set(self._table("tracks").schema.names)
+        return self._takes_analyses
+
+    def _add_analysis_columns(self) -> None:
+        """Let an older table of tracks take analyses: one commit, which copies nothing. Readers never need it."""
+        if not self._has_analysis_columns():
+            there = self._table("tracks").schema.names
+            self._table("tracks").add_columns([field for field in ANALYSIS if field.name not in there])
 
     def failures(self) -> list[Failure]:
         """Files that could not be indexed, by path."""
-        return [Failure(**row) for row in self._read("failures", FAILURES.names).sort_by("path").to_pylist()]
+        return failures_of_rows(self._read("failures", FAILURES.names).sort_by("path"))
+
+    def analysis_failures(self) -> list[Failure]:
+        """Files that could not be analysed, by path."""
+        failed = self._tracks("analysis_error != ''") if self._has_analysis_columns() else []
+        return [failure_of_analysis(track) for track in failed]
 
     def put(
         self,
@@ -223,7 +243,7 @@ class Store:
             ProvenanceError: vectors of one provenance were about to enter the space of another.
             CollectionError: the disk refused.
         """
-        with self._write_errors():
+        with self.write_errors():
             for space, provenance, rows in vectors:
                 if provenance != space.provenance:
                     raise ProvenanceError(
@@ -231,14 +251,15 @@ class Store:
                         "Run `ohrwurm index` again to embed the collection with the model as it is now."
                     )
                 if rows:
-                    self._merge(space.table, _vector_rows(rows), "content")
+                    self._merge(space.table, vector_rows(rows), "content")
             if failures:
-                self._merge("failures", _rows(failures, FAILURES), "path")
+                self._merge("failures", failure_rows(failures), "path")
             if tracks:
-                self._merge("tracks", _rows(tracks, TRACKS), "path")
+                self._add_analysis_columns()
+                self._merge("tracks", track_rows(tracks), "path")
             for table, paths in (("tracks", forget_tracks), ("failures", forget_failures)):
                 for chunk in _chunks(paths):
-                    self._table(table).delete(_among("path", chunk))
+                    self._table(table).delete(one_of("path", chunk))
 
     # Vectors ---------------------------------------------------------------------------------------------------
 
@@ -254,7 +275,7 @@ class Store:
         """Track and window vectors of some contents; those without vectors are left out."""
         found: dict[str, Vectors] = {}
         for chunk in _chunks(contents):
-            for row in self._read(space.table, None, _among("content", chunk)).to_pylist():
+            for row in self._read(space.table, None, one_of("content", chunk)).to_pylist():
                 track = np.asarray(row["vector"], np.float32)
                 windows, starts, valid = (np.asarray(row[n], np.float32) for n in ("windows", "starts", "valid"))
                 found[row["content"]] = Vectors(row["content"], track, windows.reshape(-1, len(track)), starts, valid)
@@ -274,7 +295,7 @@ class Store:
         search = self._table(space.table).search(query).distance_type("cosine").bypass_vector_index()
         among = list(among)
         if among:
-            search = search.where(_among("content", among), prefilter=True)
+            search = search.where(one_of("content", among), prefilter=True)
         # `_distance` is asked for by name: LanceDB warns on every query that leaves it implicit.
         rows = search.select(["content", "_distance"]).limit(limit).to_arrow()
         return [(c, 1.0 - d) for c, d in zip(rows["content"].to_pylist(), rows["_distance"].to_pylist(), strict=True)]
@@ -282,13 +303,20 @@ class Store:
     # Housekeeping ----------------------------------------------------------------------------------------------
 
     def drop_orphans(self) -> int:
-        """Remove vectors that no track refers to (of changed or removed files, or of a killed run)."""
-        wanted = set(self._read("tracks", ["content"])["content"].to_pylist())
+        """Remove vectors and analyses that no track refers to (of changed or removed files, or of a killed run).
+
+        Returns:
+            How many vectors.
+        """
+        rows = self._read("tracks", ["content", *(["analysis_model"] if self._has_analysis_columns() else [])])
+        wanted = set(rows["content"].to_pylist())
+        if "analysis_model" in rows.column_names:
+            self.documents.keep(zip(rows["content"].to_pylist(), rows["analysis_model"].to_pylist(), strict=True))
         dropped = 0
         for space in self.spaces():
             orphans = sorted(self.contents(space) - wanted)
             for chunk in _chunks(orphans):
-                self._table(space.table).delete(_among("content", chunk))
+                self._table(space.table).delete(one_of("content", chunk))
             dropped += len(orphans)
         return dropped
 
@@ -349,7 +377,8 @@ class Store:
         merge.execute(rows)
 
     @contextmanager
-    def _write_errors(self) -> Iterator[None]:
+    def write_errors(self) -> Iterator[None]:
+        """Say what a disk that refuses to be written means for the collection."""
         try:
             yield
         except (OSError, RuntimeError) as error:
@@ -364,35 +393,6 @@ def _connect(folder: Path) -> Any:
 
     # Interval 0: every read sees the latest commit, also of another process.
     return lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
-
-
-def _rows(values: Sequence[Any], schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_pylist([dataclasses.asdict(v) for v in values], schema=schema)
-
-
-def _vector_rows(rows: Sequence[Vectors]) -> pa.Table:
-    dim = rows[0].track.shape[0]
-    columns = {
-        "content": [r.content for r in rows],
-        "vector": [r.track for r in rows],
-        "windows": [r.windows.reshape(-1) for r in rows],
-        "starts": [r.starts for r in rows],
-        "valid": [r.valid for r in rows],
-    }
-    return pa.table(columns, schema=_vector_schema(dim))
-
-
-def quote(text: str) -> str:
-    """A string literal of SQL.
-
-    >>> quote("Don't")
-    "'Don''t'"
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _among(column: str, values: Sequence[str]) -> str:
-    return f"{column} IN ({', '.join(quote(v) for v in values)})"
 
 
 def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
