@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Collection", "__version__", "embed", "evaluate", "load"]
+__all__ = ["Collection", "__version__", "analyze", "embed", "evaluate", "load"]
 
 if TYPE_CHECKING:
+    from ohrwurm.analysis.recording import analyze
     from ohrwurm.collection import Collection
     from ohrwurm.embedding import embed
     from ohrwurm.evaluation.tasks import evaluate
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from ohrwurm.embedding import embed
 
         return embed
+    if name == "analyze":
+        from ohrwurm.analysis.recording import analyze
+
+        return analyze
     if name == "evaluate":
         from ohrwurm.evaluation.tasks import evaluate
 

@@ -283,20 +283,29 @@ def try_file(
             path, models, decoder=decoder, batch_size=batch_size, lock=lock, protocol=protocol, frames=frames,
             native=native,
         )  # fmt: skip
-    except AudioError as error:
+    except Exception as error:
+        return of_one_file(path, error)
+
+
+def of_one_file(path: str | Path, error: Exception) -> AudioError:
+    """What went wrong with one file of many, as its `AudioError`, so that the others can be done.
+
+    Raises:
+        OhrwurmError: `error`, if it is not about one file (a model does not keep its card's promise, no decoder
+            starts).
+    """
+    if isinstance(error, AudioError):
         return error
-    except CardError:
-        raise
-    except ModelError as error:  # not a number; the other files may do
+    if isinstance(error, ModelError) and not isinstance(error, CardError):  # not a number; the other files may do
         return AudioError(path, "model", str(error))
-    except OhrwurmError:
-        raise
-    except torch.OutOfMemoryError:
+    if isinstance(error, OhrwurmError):
+        raise error
+    if isinstance(error, torch.OutOfMemoryError):
         return AudioError(path, "memory", "the model ran out of memory on its device; a smaller batch size needs less")
-    except MemoryError:
+    if isinstance(error, MemoryError):
         return AudioError(path, "memory", "not enough memory for the model")
-    except Exception as error:  # a model that stumbles over one file must not cost the others
-        return AudioError(path, "model", f"{type(error).__name__}: {error}"[:500])
+    # A model that stumbles over one file must not cost the others.
+    return AudioError(path, "model", f"{type(error).__name__}: {error}"[:500])
 
 
 def shared_lock(model: AudioEncoder) -> threading.Lock | None:
