@@ -334,5 +334,7 @@ def test_the_log_frequency_front_end_is_another_input_of_the_same_network() -> N
     assert MusicFM({"mean": 0.0, "std": 1.0}, **small).bands_per_semitone is None
     assert model(waveform).frames.shape == (2, 25, 16)
     assert model.targets(features).shape == (2, 25, 1)
+    lighter = MusicFM({"mean": 0.0, "std": 1.0}, first_channels=2, **small)
+    assert [block.conv2.weight.shape[0] for block in lighter.conv.conv] == [2, 4]
     with pytest.raises(ModelError, match="mel or log-frequency"):
         MusicFM({"mean": 0.0, "std": 1.0}, front_end="cqt", **small)  # type: ignore[arg-type]

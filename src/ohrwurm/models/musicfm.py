@@ -47,7 +47,7 @@ class MusicFM(AudioEncoder):
         n_mels: frequency bands, up to 12 kHz; of the mel front-end.
         front_end: ``mel`` as published, or ``log-frequency`` (`LogSpectrum`: 192 bands, two a semitone), in which
             a small model tells low notes apart and a transposition is a shift; its own invention, not MusicFM's.
-        channels: of the residual convolutions.
+        channels, first_channels: of the residual convolutions; those of the first block as of the second unless given.
         dim, depth, heads, ffn, kernel, dropout: the Conformer. Some sizes, in millions of parameters without the
             targets' part: 329 (published); 94 (channels 256, dim 768, depth 6, heads 12, ffn 3072);
             27 (128, 384, 6, 6, 1536); 5.4 (64, 192, 5, 4, 768).
@@ -78,6 +78,7 @@ class MusicFM(AudioEncoder):
         codebooks: int = 1,
         convolution: Convolution = "auto",
         front_end: FrontEnd = "mel",
+        first_channels: int | None = None,
     ) -> None:
         super().__init__()
         if front_end not in ("mel", "log-frequency"):
@@ -86,7 +87,7 @@ class MusicFM(AudioEncoder):
         self.front_end = front_end
         self.spectrogram = spectrogram(front_end, n_mels)
         self.bands = n_mels if front_end == "mel" else LogSpectrum.bands
-        self.conv = ConvSubsampling(self.bands, channels, dim, convolution)
+        self.conv = ConvSubsampling(self.bands, channels, dim, convolution, first_channels)
         self.conformer = Conformer(dim, depth, heads, ffn, kernel, dropout)
         self.linear = nn.Linear(dim, codebooks * codes)
         self.quantizers = nn.ModuleList(

@@ -97,6 +97,7 @@ class ConvSubsampling(nn.Module):
         bands: frequency bands of the spectrogram.
         channels: of the convolutions.
         dim: of the tokens.
+        first_channels: of the first block, which hears four times as many cells; as the second's unless given.
         convolution: how the convolutions are computed in eval mode: "direct", "winograd" (the same numbers,
             rounded differently), or "auto", whichever is faster.
 
@@ -104,13 +105,14 @@ class ConvSubsampling(nn.Module):
     torch.Size([2, 51, 8])
     """
 
-    def __init__(self, bands: int, channels: int, dim: int, convolution: Convolution = "auto") -> None:
+    def __init__(
+        self, bands: int, channels: int, dim: int, convolution: Convolution = "auto", first_channels: int | None = None
+    ) -> None:
         super().__init__()
         if convolution not in ("auto", "direct", "winograd"):
             raise ModelError(f"convolution must be 'auto', 'direct' or 'winograd', not {convolution!r}")
-        self.conv = nn.ModuleList(
-            [ResidualBlock(1, channels, convolution), ResidualBlock(channels, channels, convolution)]
-        )
+        first = first_channels or channels
+        self.conv = nn.ModuleList([ResidualBlock(1, first, convolution), ResidualBlock(first, channels, convolution)])
         self.linear = nn.Linear(channels * -(-bands // 4), dim)
         self.dtype = torch.float32
 

@@ -51,8 +51,8 @@ class MaskedTask(Task):
     Args:
         data: a manifest (CSV, JSONL, Parquet) or a pack at 24 kHz; `--data` on the command line.
         model: card to start from: ``musicfm-msd``, ``musicfm-fma``, or the model folder of an earlier training.
-        parameters: replace those of the card: front_end, channels, dim, depth, heads, ffn, kernel, dropout, codes,
-            code_dim, codebooks.
+        parameters: replace those of the card: front_end, channels, first_channels, dim, depth, heads, ffn, kernel,
+            dropout, codes, code_dim, codebooks.
         weights: to go on from: a checkpoint (published or of one's own), or ``own`` for those that come with `model`;
             empty for random ones.
         statistics: file with mean and deviation of the mel decibels; without one, those of `weights`, or with random
