@@ -1,7 +1,7 @@
 """Models for other programs: plain safetensors, a checkpoint that the original code loads, or ONNX.
 
-ONNX holds the audio encoder, from waveform to vector where its operators permit, else from features to vector. What is
-written was run with onnxruntime and compared with the model itself first.
+ONNX holds the audio encoder and its heads, from waveform to vector and logits where its operators permit, else from
+features. What is written was run with onnxruntime and compared with the model itself first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ohrwurm.atomic import replacing
 from ohrwurm.errors import ModelError
 from ohrwurm.models import registry
-from ohrwurm.models.base import AudioEncoder, Encoded
+from ohrwurm.models.base import AudioEncoder
+from ohrwurm.models.headed import HeadedEncoder
 
 Layout = Literal["safetensors", "published", "onnx"]
 OPSET = 18  # the first with all that torch's exporter writes; STFT and DFT came with 17
@@ -112,26 +113,26 @@ def _published(encoder: AudioEncoder, out: Path) -> Exported:
     return Exported(out, "published", len(state))
 
 
-class _FromWaveform(nn.Module):
-    def __init__(self, encoder: AudioEncoder) -> None:
+class _Graph(nn.Module):
+    """What ONNX is to hold: all that an encoder gives, of the waveform or of its features."""
+
+    def __init__(self, encoder: Any, takes: str) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.takes = encoder, takes
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
-        return _tensors(self.encoder(waveform))
+    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.outputs(given).values())
 
-
-class _FromFeatures(nn.Module):
-    def __init__(self, encoder: Any) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        return _tensors(self.encoder.encode_features(features))
-
-
-def _tensors(encoded: Encoded) -> tuple[Tensor, ...]:
-    return (encoded.pooled,) if encoded.frames is None else (encoded.pooled, encoded.frames)
+    def outputs(self, given: Tensor) -> dict[str, Tensor]:
+        """Vector, frames where there are any, and the logits of heads as `task.output`."""
+        headed, waveform = isinstance(self.encoder, HeadedEncoder), self.takes == "waveform"
+        heard: dict[Any, dict[str, Tensor]] = {}
+        if headed:
+            encoded, heard = self.encoder.encode_and_hear(self.encoder.features(given) if waveform else given)
+        else:
+            encoded = self.encoder(given) if waveform else self.encoder.encode_features(given)
+        found = {"pooled": encoded.pooled} | ({} if encoded.frames is None else {"frames": encoded.frames})
+        return found | {f"{task}.{name}": logits for task, outputs in heard.items() for name, logits in outputs.items()}
 
 
 def _onnx(encoder: AudioEncoder, out: Path) -> Exported:
@@ -149,7 +150,7 @@ def _onnx(encoder: AudioEncoder, out: Path) -> Exported:
         why = str(error)
     else:
         try:
-            return _export_graph(_FromWaveform(encoder), "waveform", waveforms, encoder, out)
+            return _export_graph(_Graph(encoder, "waveform"), waveforms, out)
         except _NotExportable as error:
             why = str(error)
     if not hasattr(encoder, "encode_features"):
@@ -158,7 +159,7 @@ def _onnx(encoder: AudioEncoder, out: Path) -> Exported:
         with torch.no_grad():
             features = [encoder.features(waveform) for waveform in waveforms]  # type: ignore[operator]
     try:
-        made = _export_graph(_FromFeatures(encoder), "features", features, encoder, out)
+        made = _export_graph(_Graph(encoder, "features"), features, out)
     except _NotExportable as error:
         raise ModelError(f"{encoder.card.name}: has operators that ONNX does not ({error})") from error
     return dataclasses.replace(made, why=why)
@@ -184,13 +185,12 @@ def _examples(encoder: AudioEncoder) -> list[Tensor]:
     return windows
 
 
-def _export_graph(
-    graph: nn.Module, takes: str, inputs: list[Tensor], encoder: AudioEncoder, out: Path
-) -> Exported:  # fmt: skip
+def _export_graph(graph: _Graph, inputs: list[Tensor], out: Path) -> Exported:
     graph.eval()
+    encoder, takes = graph.encoder, graph.takes
     with torch.no_grad():
         expected = [graph(example) for example in inputs]
-    names = ["pooled", "frames"][: len(expected[0])]
+        names = list(graph.outputs(inputs[0]))
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(

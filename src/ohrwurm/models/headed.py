@@ -16,6 +16,7 @@ loaded.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -23,7 +24,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ohrwurm.errors import ModelError
+from ohrwurm.errors import ModelError, TransferError
 from ohrwurm.models import own, registry
 from ohrwurm.models.base import AudioEncoder, Encoded, ModelCard, Precision, ReadOut
 from ohrwurm.models.frame_heads import FrameHead, HeadSpec, Target
@@ -33,21 +34,20 @@ _NOT_KEPT = ("results", "published", "agreement", "features", "description")  # 
 
 
 @runtime_checkable
-class Layered(Protocol):
-    """An encoder whose hidden states can be had, all of one size and rate."""
-
-    def features(self, waveform: Tensor) -> Tensor: ...
-
-    def hidden_states(self, features: Tensor) -> list[Tensor]: ...
-
-
-@runtime_checkable
 class FrontEnded(Protocol):
     """An encoder whose features can be had, and cached."""
 
     def features(self, waveform: Tensor) -> Tensor: ...
 
     def encode_features(self, features: Tensor) -> Encoded: ...
+
+
+@runtime_checkable
+class Layered(FrontEnded, Protocol):
+    """An encoder whose hidden states can be had too, all of one size and rate; what it encodes is one of them, by
+    `layer`, and its mean."""
+
+    def hidden_states(self, features: Tensor) -> list[Tensor]: ...
 
 
 @architecture("headed")
@@ -161,6 +161,7 @@ class HeadedEncoder(AudioEncoder):
             good_for=("sound",),
             features={**theirs.features, "learned": True, "heads": list(model.specs)},
             description=f"{theirs.name} with heads for {', '.join(model.specs)}.",
+            agreement={} if own_encoder else theirs.agreement,  # an encoder of its own may be trained on
             sha256="",
             results=(),
             weights={},
@@ -181,21 +182,23 @@ class HeadedEncoder(AudioEncoder):
         card, file = registry.card(folder), Path(folder) / "model.safetensors"
         if card.architecture != "headed" or card.parameters.get("own_encoder", True):
             raise ModelError(f"{folder}: is no folder of heads without their encoder. ohrwurm.load takes it.")
-        wanted = str(card.parameters.get("identity", ""))
-        if own.identity(encoder) != wanted:
-            raise ModelError(_differs(_card(card.parameters["encoder"]), encoder.card.name))
-        if card.layer is not None:
-            encoder.read_out(card.layer)
+        wanted = _card(card.parameters["encoder"])
+        if own.identity(encoder) != card.parameters.get("identity"):
+            raise ModelError(_differs(wanted, encoder.card.name))
+        if wanted.layer is not None:
+            encoder.read_out(wanted.layer)
         model = cls(encoder, card.parameters["heads"], own_encoder=False)
         read_weights(model, file)
         model.card = dataclasses.replace(card, sha256=sha256(file))
+        if card.layer is not None:
+            model.read_out(card.layer)
         return model.eval()
 
     # What it hears ---------------------------------------------------------------------------------------------------
 
     def features(self, waveform: Tensor) -> Tensor:
         """Waveform `(B, samples)` → what the encoder's front-end makes of it, e.g. `(B, bands, T)`; or itself."""
-        return self.encoder.features(waveform) if isinstance(self.encoder, Layered | FrontEnded) else waveform
+        return self.encoder.features(waveform) if isinstance(self.encoder, FrontEnded) else waveform
 
     def states(self, features: Tensor) -> list[Tensor]:
         """Features → all hidden states, `(B, L, D)` each; of an encoder that does not show them, its frames.
@@ -205,17 +208,7 @@ class HeadedEncoder(AudioEncoder):
         """
         if isinstance(self.encoder, Layered):
             return self.encoder.hidden_states(features)
-        encoded = (
-            self.encoder.encode_features(features)
-            if isinstance(self.encoder, FrontEnded)
-            else self.encoder(features)
-        )  # fmt: skip
-        if encoded.frames is None:
-            raise ModelError(
-                f"{self._name()} has no frames, one vector a window alone, so that a head hears nothing move. "
-                "Take an encoder with frames: musicfm, samplecnn, a TUNe, ttmr-cls."
-            )
-        return [encoded.frames]
+        return [self._frames(self.encode_features(features))]
 
     def hear(self, waveform: Tensor, tasks: Iterable[Target] | None = None) -> dict[Target, dict[str, Tensor]]:
         """Waveform `(B, samples)` → logits: task → name of the output → `(B, frames, n)`, tags `(B, n)`.
@@ -228,6 +221,15 @@ class HeadedEncoder(AudioEncoder):
     def hear_features(self, features: Tensor, tasks: Iterable[Target] | None = None) -> dict[Target, dict[str, Tensor]]:
         """As `hear`, of what `features` gave."""
         return self.hear_states(self.states(features), tasks)
+
+    def encode_and_hear(self, features: Tensor) -> tuple[Encoded, dict[Target, dict[str, Tensor]]]:
+        """What `encode_features` and `hear_features` give, in one pass of the encoder."""
+        if isinstance(self.encoder, Layered):
+            states = self.states(features)
+            frames = states[-1 if self.layer is None else self.layer]
+            return Encoded(pooled=frames.mean(dim=1), frames=frames), self.hear_states(states)
+        encoded = self.encode_features(features)
+        return encoded, self.hear_states([self._frames(encoded)])
 
     def hear_states(
         self, states: Sequence[Tensor], tasks: Iterable[Target] | None = None
@@ -243,6 +245,12 @@ class HeadedEncoder(AudioEncoder):
 
     def forward(self, waveform: Tensor) -> Encoded:
         return self.encoder(waveform)
+
+    def encode_features(self, features: Tensor) -> Encoded:
+        """As `forward`, of what `features` gave."""
+        return (
+            self.encoder.encode_features(features) if isinstance(self.encoder, FrontEnded) else self.encoder(features)
+        )
 
     def similarity(self, query: Tensor, candidates: Tensor) -> Tensor:
         return self.encoder.similarity(query, candidates)
@@ -277,6 +285,14 @@ class HeadedEncoder(AudioEncoder):
     def _name(self) -> str:
         return self.card.name if hasattr(self, "card") else self.encoder.card.name
 
+    def _frames(self, encoded: Encoded) -> Tensor:
+        if encoded.frames is None:
+            raise ModelError(
+                f"{self._name()} has no frames, one vector a window alone, so that a head hears nothing move. "
+                "Take an encoder with frames: musicfm, samplecnn, a TUNe, ttmr-cls."
+            )
+        return encoded.frames
+
     def _states(self) -> tuple[int, ReadOut]:
         """How many states heads are given, their size and rate."""
         if isinstance(self.encoder, Layered):
@@ -284,12 +300,13 @@ class HeadedEncoder(AudioEncoder):
             return len(layers), layers[max(layers)]
         card, training = self.encoder.card, self.encoder.training
         place = next((t.device for t in (*self.encoder.parameters(), *self.encoder.buffers())), torch.device("cpu"))
+        seconds = min(card.window, max(card.minimum or card.window, 30.0))  # of a song as a whole, half a minute
         self.encoder.eval()
         with torch.inference_mode():
-            silence = torch.zeros(1, round(card.window * card.sample_rate), device=place)
+            silence = torch.zeros(1, round(seconds * card.sample_rate), device=place)
             frames = self.states(self.features(silence))[0]
         self.encoder.train(training)
-        return 1, ReadOut(frames.shape[2], frames.shape[1] / card.window)
+        return 1, ReadOut(frames.shape[2], frames.shape[1] / seconds)
 
 
 def _heads_alone(model: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
@@ -305,17 +322,13 @@ def _heads_suffice(model: nn.Module, keys: Any) -> None:
 
 def _fields(card: ModelCard) -> dict[str, Any]:
     """What of an encoder's card it takes to make it again and to say what it is."""
-    fields = {field.name: field for field in dataclasses.fields(ModelCard)}
-    kept = {name: value for name, value in dataclasses.asdict(card).items() if name not in _NOT_KEPT}
-    told = {name: value for name, value in kept.items() if value not in (None, "", {}, ()) and name in fields}
-    return told | {"good_for": list(card.good_for)}
+    values = json.loads(card.to_json())
+    return {name: value for name, value in values.items() if name not in _NOT_KEPT and value not in (None, "", {}, [])}
 
 
 def _card(fields: Mapping[str, Any]) -> ModelCard:
-    known = {field.name for field in dataclasses.fields(ModelCard)}
-    values = {"description": "", "good_for": ()} | {name: value for name, value in fields.items() if name in known}
     try:
-        return ModelCard(**{**values, "good_for": tuple(values["good_for"])})
+        return ModelCard.from_json(json.dumps({"description": "", **fields}))
     except TypeError as error:
         raise ModelError(f"the card of a headed model does not say what its encoder is ({error})") from error
 
@@ -328,7 +341,7 @@ def _found(card: ModelCard, place: dict[str, str], identity: str) -> AudioEncode
             continue
         try:
             found = registry.load(name, weights=weights)
-        except ModelError as error:
+        except (ModelError, TransferError) as error:
             tried.append(str(error))
             continue
         if own.identity(found) != identity:

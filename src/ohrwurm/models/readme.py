@@ -18,6 +18,14 @@ TAGS = {
     "sound": ("music-similarity",),
     "versions": ("version-identification", "cover-song-identification"),
 }
+HEARS = {
+    "beats": "beat-tracking",
+    "chords": "chord-recognition",
+    "chord-parts": "chord-recognition",
+    "sections": "music-structure-analysis",
+    "key": "key-estimation",
+    "tags": "music-tagging",
+}
 
 
 def readme(card: ModelCard) -> str:
@@ -39,6 +47,7 @@ def metadata(card: ModelCard) -> dict[str, object]:
         licence = {"license": "other", "license_name": name}
     tags = ["audio", "music", "music-information-retrieval", "embeddings", card.architecture]
     tags += [tag for use in card.good_for for tag in TAGS.get(use, ())]
+    tags += dict.fromkeys(HEARS[task] for task in card.features.get("heads", ()) if task in HEARS)
     return {**licence, "library_name": "ohrwurm", "pipeline_tag": "feature-extraction", "tags": tags}
 
 
@@ -72,13 +81,15 @@ def description(card: ModelCard, name: str = "FOLDER") -> str:
 
 
 def _rows(card: ModelCard) -> list[str]:
-    """What only some cards state: frames and layer, faster precisions, the windows of the paper."""
+    """What only some cards state: heads, frames and layer, faster precisions, the windows of the paper."""
     of = "" if card.layer is None else f", of layer {card.layer}"
     rows = [f"| frames | {card.frame_rate:.4g} a second{of} |"] if card.frame_rate is not None else []
     rows += [
         f"| {precision} | cosine to fp32 at least {agreed['cosine']:g}: {agreed['measured']} |"
         for precision, agreed in card.agreement.items()
     ]
+    if card.features.get("heads"):
+        rows.insert(0, f"| hears | {', '.join(card.features['heads'])} |")
     if card.published:
         rows.append(f"| published windows | {card.published.get('note') or 'as the card says'} |")
     return rows

@@ -12,7 +12,7 @@ import difflib
 import importlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -281,11 +281,16 @@ def fastest(model: AudioEncoder) -> Precision:
     return "fp32"
 
 
-def save(model: AudioEncoder, folder: str | Path) -> Path:
+def save(model: AudioEncoder, folder: str | Path, *, half: bool = False) -> Path:
     """Write a model folder: `config.json`, `model.safetensors`, `README.md`; loadable by `load(folder)`.
 
+    Args:
+        half: store what is learned in 16 bits, three decimal digits a number; loaded it is float32 again. Buffers, such
+            as the statistics of batch norm, stay as they are.
+
     Raises:
-        ModelError: the model was lowered, so that its weights are no longer what they were.
+        ModelError: the model was lowered, so that its weights are no longer what they were; or with `half`, a weight is
+            too large for it.
     """
     from safetensors.torch import save_file
 
@@ -297,14 +302,26 @@ def save(model: AudioEncoder, folder: str | Path) -> Path:
             f"{model.card.name}: is in {model.precision}. Save it as it is loaded, in fp32; "
             f"load(folder, precision={model.precision!r}) lowers it then."
         )
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}
+    if half:
+        state |= _halved(model, state)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "model.safetensors") as temporary:
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
+        save_file(state, temporary)
     final = dataclasses.replace(model.card, sha256=sha256(folder / "model.safetensors"))
     write_text(folder / "config.json", final.to_json())
     write_text(folder / "README.md", readme(final))
     return folder
+
+
+def _halved(model: AudioEncoder, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The learned numbers of a state in 16 bits."""
+    halved = {name: state[name].half() for name, _ in model.named_parameters() if name in state}
+    for name, tensor in halved.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"{model.card.name}: {name} does not fit into 16 bits; save it without half")
+    return halved
 
 
 def describe() -> str:
