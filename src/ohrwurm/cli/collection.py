@@ -33,7 +33,19 @@ CollectionOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 WhereOption = Annotated[
-    str, typer.Option("--where", metavar="SQL", help="Condition on title, artist, album, genre, year, duration, path.")
+    str,
+    typer.Option(
+        "--where",
+        metavar="SQL",
+        help="Condition on title, artist, album, genre, year, duration, path; after `ohrwurm analyze` also on key, "
+        "tonic, mode, bpm, metre, chords, form, ...",
+    ),
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", metavar="KEY", help='Only in this key: "D minor", "F#m", "D" or "minor".')
+]
+BpmOption = Annotated[
+    str | None, typer.Option("--bpm", metavar="LOW-HIGH", help="Only at this tempo: 118-122, 118-, or 120 (and near).")
 ]
 CountOption = Annotated[int, typer.Option("-k", "--results", min=1, help="How many results.")]
 ModelOption = Annotated[
@@ -113,6 +125,8 @@ def search(
         list[str] | None, typer.Option("--not", metavar="WORDS", help="Stay away from this; repeatable.")
     ] = None,
     where: WhereOption = "",
+    key: KeyOption = None,
+    bpm: BpmOption = None,
     k: CountOption = 10,
     model: ModelOption = None,
     collection: CollectionOption = None,
@@ -125,7 +139,8 @@ def search(
     if not words and not like:
         raise typer.BadParameter("give words to search for, or --like FILE|ID")
     with reporting():
-        found = _open(collection).search(words, like=like, without=without, where=where, k=k, model=model)
+        music = _open(collection)
+        found = music.search(words, like=like, without=without, where=where, key=key, bpm=bpm, k=k, model=model)
         _print_results(found, as_json)
 
 
@@ -139,6 +154,8 @@ def versions(
         typer.Option(help="With --all: similarity from which tracks are one work. By default the model's own."),
     ] = None,
     where: WhereOption = "",
+    key: KeyOption = None,
+    bpm: BpmOption = None,
     k: CountOption = 10,
     model: ModelOption = None,
     collection: CollectionOption = None,
@@ -153,9 +170,9 @@ def versions(
     with reporting():
         music = _open(collection)
         if track is not None:
-            _print_results(music.versions(track, k=k, where=where, model=model), as_json)
+            _print_results(music.versions(track, k=k, where=where, key=key, bpm=bpm, model=model), as_json)
             return
-        groups = music.version_groups(threshold, where=where, model=model)
+        groups = music.version_groups(threshold, where=where, key=key, bpm=bpm, model=model)
         if as_json:
             shown = [
                 {"similarity": g.similarity, "tracks": [_row(r, i) for i, r in enumerate(g.tracks, 1)]} for g in groups
@@ -188,6 +205,13 @@ def status(collection: CollectionOption = None, as_json: JsonOption = False) -> 
             ("missing", str(found.missing)),
             ("failed", failures),
         ]
+        for name, count in found.analysed.items():
+            behind = f", {found.tracks - count} to do" if count < found.tracks else ""
+            lines.append(("analysed", f"{count} by {name.partition(':')[0]}{behind}"))
+        if not found.analysed:
+            lines.append(("analysed", "none (ohrwurm analyze --collection: beats, chords, key, sections)"))
+        if found.analysis_failures:
+            lines.append(("", f"{found.analysis_failures} could not be analysed (ohrwurm errors lists them)"))
         for m in found.models:
             behind = f", {found.contents - m.embedded} to do" if m.embedded < found.contents else ""
             lines.append(("model", f"{m.name}: {', '.join(m.good_for)}; {m.embedded} embedded{behind}"))
@@ -196,7 +220,7 @@ def status(collection: CollectionOption = None, as_json: JsonOption = False) -> 
 
 
 def errors(collection: CollectionOption = None, as_json: JsonOption = False) -> None:
-    """List the files that could not be indexed, with the reason.
+    """List the files that could not be indexed, or not be analysed, with the reason.
 
     Example: ohrwurm errors
     """
@@ -207,9 +231,12 @@ def errors(collection: CollectionOption = None, as_json: JsonOption = False) -> 
             return
         for failure in failures:
             detail = f" ({failure.detail})" if failure.detail else ""
-            typer.echo(f"{failure.path}: {failure.reason}{detail}")
+            what = "not analysed: " if failure.stage == "analyze" else ""
+            typer.echo(f"{failure.path}: {what}{failure.reason}{detail}")
         if failures:
-            typer.echo(f"\n{len(failures)} files. After repairing them: ohrwurm index --retry", err=True)
+            again = ["ohrwurm index --retry"] if any(f.stage == "index" for f in failures) else []
+            again += ["ohrwurm analyze --collection --retry"] if any(f.stage == "analyze" for f in failures) else []
+            typer.echo(f"\n{len(failures)} files. After repairing them: {' and '.join(again)}", err=True)
         else:
             typer.echo("No errors.", err=True)
 
@@ -338,12 +365,19 @@ def _print_table(results: Any, title: str | None = None) -> None:
     table.add_column("title", overflow="ellipsis")
     table.add_column("artist", overflow="ellipsis")
     table.add_column("id", no_wrap=True, style="dim")
+    heard = any(r.analysis for r in results)
+    if heard:
+        table.add_column("bpm", justify="right", no_wrap=True)
+        table.add_column("key", no_wrap=True)
     wide = console.width >= 120
     if wide:
         table.add_column("file", overflow="ellipsis", style="dim")
     for rank, r in enumerate(results, 1):
         at = "" if r.position is None else _clock(r.position)
         row = [str(rank), f"{r.score:.3f}", at, escape(r.title), escape(r.artist), r.id]
+        if heard:
+            bpm, key = (r.analysis.bpm, r.analysis.key) if r.analysis else (None, None)
+            row += [f"{bpm:.0f}" if bpm else "", key or ""]
         table.add_row(*row, *([escape(Path(r.path).name)] if wide else []))
     console.print(table)
 

@@ -320,11 +320,19 @@ class Collection:
         return versions(self._queries, track, k=k, where=narrowed(where, key=key, bpm=bpm), model=model)
 
     def version_groups(
-        self, threshold: float | None = None, *, where: str = "", model: str | None = None
+        self,
+        threshold: float | None = None,
+        *,
+        where: str = "",
+        key: str | None = None,
+        bpm: Bpm = None,
+        model: str | None = None,
     ) -> list[VersionGroup]:
         """All groups of versions of one work; see `collection.versions.version_groups`."""
+        from ohrwurm.collection.conditions import narrowed
         from ohrwurm.collection.versions import version_groups
 
+        where = narrowed(where, key=key, bpm=bpm)
         return version_groups(self._queries, threshold=threshold, where=where, model=model)
 
     # Looking ---------------------------------------------------------------------------------------------------

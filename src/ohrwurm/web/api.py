@@ -27,6 +27,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ohrwurm import __version__
 from ohrwurm.collection import Collection, Track
+from ohrwurm.collection.conditions import narrowed
 from ohrwurm.errors import AudioError, CollectionError, ModelError, OhrwurmError, ProvenanceError
 from ohrwurm.web.playback import Form, audio_response
 from ohrwurm.web.security import LocalOnly
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 Words = Annotated[list[str], Query(max_length=8)]
 Count = Annotated[int, Query(ge=1, le=MAX_RESULTS)]
+Key = Annotated[str, Query(max_length=20, description="'D minor', 'F#m', 'D' or 'minor'")]
+Bpm = Annotated[str, Query(max_length=20, description="'118-122', '118-', '-122' or '120'")]
 
 
 def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload: int = MAX_UPLOAD) -> FastAPI:
@@ -76,9 +79,12 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
         without: Annotated[list[str], Query(alias="not", max_length=8)] = [],  # noqa: B006
         like: Words = [],  # noqa: B006
         where: str = "",
+        key: Key = "",
+        bpm: Bpm = "",
         k: Count = 20,
     ) -> dict[str, Any]:
         """Tracks that sound like the words `q` and the tracks `like` (ids), and not like the words `not`."""
+        where = narrowed(where, key=key or None, bpm=bpm or None)
         return room.search(_texts(q), [room.track(id).content for id in _texts(like)], _texts(without), where, k)
 
     @app.post("/api/search-by-file")
@@ -88,9 +94,12 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
         q: Words = [],  # noqa: B006
         without: Annotated[list[str], Query(alias="not", max_length=8)] = [],  # noqa: B006
         where: str = "",
+        key: Key = "",
+        bpm: Bpm = "",
         k: Count = 20,
     ) -> dict[str, Any]:
         """Tracks that sound like the recording in the request body (the bytes of the file itself)."""
+        where = narrowed(where, key=key or None, bpm=bpm or None)
         with tempfile.TemporaryDirectory(prefix="ohrwurm-") as folder:
             file = Path(folder) / f"upload{_suffix(name)}"
             await _receive(request, file, max_upload)
@@ -103,9 +112,9 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
                 raise CollectionError(str(error).replace(str(file), name)) from error
 
     @app.get("/api/versions/{id}")
-    def versions(id: str, k: Count = 20) -> dict[str, Any]:
+    def versions(id: str, where: str = "", key: Key = "", bpm: Bpm = "", k: Count = 20) -> dict[str, Any]:
         """Other recordings of the same work, nearest first."""
-        return room.versions(id, k)
+        return room.versions(id, narrowed(where, key=key or None, bpm=bpm or None), k)
 
     @app.get("/api/tracks")
     def tracks(k: Count = 6) -> dict[str, Any]:
@@ -117,6 +126,11 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
         """What is known about one track."""
         return described(room.track(id))
 
+    @app.get("/api/analysis/{id}")
+    def analysis(id: str) -> dict[str, Any]:
+        """What `ohrwurm analyze` found in one track: beats, chords, sections, keys with their times."""
+        return room.analysis(id)
+
     @app.get("/api/audio/{id}")
     def audio(id: str, request: Request, form: Annotated[Form, Query(alias="as")] = "") -> Response:
         """The recording itself, or a WAV of it where browsers do not play the format; byte ranges are honoured."""
@@ -127,7 +141,9 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
     )
     def unknown(rest: str) -> None:
         raise HTTPException(
-            404, f"No such address: /api/{rest}. Known: search, search-by-file, versions, tracks, track, audio, status."
+            404,
+            f"No such address: /api/{rest}. Known: search, search-by-file, versions, tracks, track, "
+            "analysis, audio, status.",
         )
 
     @app.get("/", include_in_schema=False)
@@ -151,7 +167,7 @@ class Room:
         try:
             self.search(["music"], [], [], "", 1)
             for track in self.collection.tracks("status = 'present'")[:1]:
-                self.versions(track.id, 1)
+                self.versions(track.id, "", 1)
         except OhrwurmError as error:  # whoever asks gets the same message; here it only says why it is not ready
             log.info("warming up: %s", error)
         finally:
@@ -185,10 +201,17 @@ class Room:
         with self.asking:
             return answers(self.collection.search(words, like=like, without=without, where=where, k=k))
 
-    def versions(self, id: str, k: int) -> dict[str, Any]:
+    def versions(self, id: str, where: str, k: int) -> dict[str, Any]:
         content = self.track(id).content
         with self.asking:
-            return answers(self.collection.versions(content, k=k))
+            return answers(self.collection.versions(content, where=where, k=k))
+
+    def analysis(self, id: str) -> dict[str, Any]:
+        track = self.track(id)
+        if track.analysis is None or track.analysis.error:
+            raise HTTPException(404, f"{track.title} was not analysed. `ohrwurm analyze --collection` does it.")
+        found = self.collection.analysis(track.content)
+        return plain({name: value for name, value in found.items() if name != "file"})
 
 
 def described(track: Track) -> dict[str, Any]:
