@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from ohrwurm.audio.augment_spectrum import STEP, decode_decibels, encode_decibels
 from ohrwurm.data.abc import read_abc
 from ohrwurm.data.score import Score
 from ohrwurm.models import registry
@@ -118,8 +119,8 @@ def test_disturbed_profiles_stay_profiles() -> None:
 
 def test_decibels_survive_eight_bits() -> None:
     decibels = np.linspace(-98, 59, 1000, dtype=np.float32)
-    restored = rendered_text.decode_decibels(rendered_text.encode_decibels(decibels))
-    assert np.abs(restored - decibels).max() <= rendered_text.STEP / 2 + 1e-4
+    restored = decode_decibels(encode_decibels(decibels))
+    assert np.abs(restored - decibels).max() <= STEP / 2 + 1e-4
 
 
 def test_stochastic_text_uses_only_true_tags() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,31 @@ def open_recordings(source: str | Path, sample_rate: int, split: str | None = No
         reason = f"none of {len(found.failed)} can be read, e.g. {': '.join(found.failed[0])}" if found.failed else ""
         raise DataError(f"{source}: no recording{f' of split {split}' if split else ''}. {reason}".strip())
     return found
+
+
+def open_joined(sources: Sequence[str | Path], sample_rate: int) -> Recordings:
+    """The recordings of several sources, as `open_recordings` takes them, in their order.
+
+    Raises:
+        DataError: what that raises; or a track_id that two of them have.
+    """
+    parts = [open_recordings(source, sample_rate) for source in sources]
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+class Joined:
+    """Several recordings as one; see `open_joined`."""
+
+    def __init__(self, parts: Sequence[Recordings]) -> None:
+        self.sample_rate = parts[0].sample_rate
+        self.tracks = list(Manifest(track for part in parts for track in part.tracks))
+        self.lengths = np.concatenate([part.lengths for part in parts])
+        self.failed = [failure for part in parts for failure in part.failed]
+        self._places = [(part, index) for part in parts for index in range(len(part.tracks))]
+
+    def read(self, index: int, start: int, samples: int) -> np.ndarray:
+        part, own = self._places[index]
+        return part.read(own, start, samples)
 
 
 class Files:

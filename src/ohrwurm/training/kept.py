@@ -37,7 +37,12 @@ def place_of(folder: Path, track: Track) -> Path:
 
 
 def make_kept(
-    folder: Path, tracks: Sequence[Track], make: Callable[[int], np.ndarray], workers: int, what: str
+    folder: Path,
+    tracks: Sequence[Track],
+    make: Callable[[int], np.ndarray],
+    workers: int,
+    what: str,
+    places: Sequence[Path] | None = None,
 ) -> dict[int, str]:
     """Make and keep the arrays that `folder` does not have yet.
 
@@ -48,6 +53,7 @@ def make_kept(
         workers: recordings at a time; with any number of them torch uses one thread each, so that the numbers are the
             same.
         what: is made, in a word or two, for the log.
+        places: the file of each recording's array; `place_of` in `folder` unless given.
 
     Returns:
         The recordings that failed, with the reason.
@@ -59,7 +65,7 @@ def make_kept(
     >>> np.load(place_of(folder, tracks[1])).tolist()
     [1, 1, 1]
     """
-    places = [place_of(folder, track) for track in tracks]
+    places = [place_of(folder, track) for track in tracks] if places is None else places
     waiting = [i for i, place in enumerate(places) if not place.is_file()]
     failed: dict[int, str] = {}
     if not waiting:

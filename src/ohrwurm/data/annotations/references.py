@@ -9,13 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ohrwurm.data.annotations import Kind, Reading, read
-from ohrwurm.data.annotations.keys import NONE, key_name
+import numpy as np
+
+from ohrwurm.data.annotations import Kind, Reading, jams, read
+from ohrwurm.data.annotations.keys import NONE, key_name, read_keys
+from ohrwurm.data.annotations.reading import rows_of, text_of
 from ohrwurm.data.tracks import Track
 from ohrwurm.errors import DataError
-from ohrwurm.events import Key
+from ohrwurm.events import Key, Spans
 
 RENDERED = "truth"  # the column of renditions
+ALWAYS = 1e9  # seconds: longer than any recording
 
 
 def source_of(track: Track, kind: str) -> str:
@@ -44,6 +48,33 @@ def reference(kind: Kind, track: Track) -> Reading[Any] | None:
     if not isinstance(found.value, Key) and not len(found.value):
         raise DataError(f"{source}: holds no {kind}")
     return found
+
+
+def keys(track: Track) -> Reading[Spans] | None:
+    """The key of each part of a track: those of an annotation by parts, else the one key from beginning to end.
+
+    Raises:
+        DataError: a file that is missing, damaged or empty.
+
+    >>> keys(Track("a", "a.flac", annotations={"key": "C:maj"})).value.labels
+    ('C major',)
+    """
+    source = source_of(track, "key")
+    if not source:
+        return None
+    if name := key_name(source):
+        return _everywhere(Reading(Key(name, 1.0)))
+    place = located(track, source)
+    file = Path(place if Path(place).exists() else place.rpartition("#")[0] or place)
+    if file.suffix.lower() == ".jams":
+        return jams.read_keys(file, place[len(str(file)) + 1 :])
+    if file.suffix.lower() != ".json" and (rows := rows_of(text_of(file))) and rows[0][1][0].isdigit():
+        return read_keys(file)
+    return _everywhere(read(place, "key"))
+
+
+def _everywhere(found: Reading[Key]) -> Reading[Spans]:
+    return Reading(Spans(np.array([[0.0, ALWAYS]]), (found.value.label,)), found.remarks)
 
 
 def located(track: Track, source: str) -> str:

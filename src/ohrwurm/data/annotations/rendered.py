@@ -21,6 +21,10 @@ MARKS = ("score_id", "seconds", "beats", "downbeats", "chords", "key")
 NEAR = 1e-3  # seconds: downbeats are beats, but both are rounded
 
 
+class NothingKnown(DataError):
+    """A rendition's truth is as it should be, but its score does not say this."""
+
+
 def is_rendered(content: dict[str, Any]) -> bool:
     """Whether a JSON object is the truth of a rendition."""
     return all(mark in content for mark in MARKS)
@@ -30,7 +34,7 @@ def read_beats(file: Path) -> Reading[Beats]:
     """Beats, their places counted from each downbeat.
 
     Raises:
-        DataError: not the truth of a rendition, or it has no beats.
+        DataError: not the truth of a rendition, or it has no beats (`NothingKnown`).
     """
     content = _content(file)
     downbeats = np.array(content["downbeats"], np.float64)
@@ -40,7 +44,7 @@ def read_beats(file: Path) -> Reading[Beats]:
         place = 1 if first else place + 1 if place else 0
         rows.append((float(time), place))
     if not rows:
-        raise DataError(f"{file}: no beats are known of this rendition")
+        raise NothingKnown(f"{file}: no beats are known of this rendition")
     seconds = float(content["seconds"])
     return beats_of([(time, place) for time, place in rows if time <= seconds])
 
@@ -49,11 +53,11 @@ def read_chords(file: Path) -> Reading[Spans]:
     """Chords.
 
     Raises:
-        DataError: not the truth of a rendition, or it has no chords.
+        DataError: not the truth of a rendition, or it has no chords (`NothingKnown`).
     """
     content = _content(file)
     if not content["chords"]:
-        raise DataError(f"{file}: no chords are known of this rendition")
+        raise NothingKnown(f"{file}: no chords are known of this rendition")
     return chords_of(spans_of([(float(a), float(b), str(label)) for a, b, label in content["chords"]], "chords"))
 
 
@@ -61,11 +65,11 @@ def read_key(file: Path) -> Reading[Key]:
     """The key that holds longest.
 
     Raises:
-        DataError: not the truth of a rendition, or its key is not known.
+        DataError: not the truth of a rendition, or its key is not known (`NothingKnown`).
     """
     name = key_name(str(_content(file)["key"] or ""))
     if name in ("", NONE):
-        raise DataError(f"{file}: no key is known of this rendition")
+        raise NothingKnown(f"{file}: no key is known of this rendition")
     return Reading(Key(name, 1.0))
 
 

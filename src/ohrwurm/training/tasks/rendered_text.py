@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ohrwurm.audio.augment_spectrum import decode_decibels, disturbed, encode_decibels
 from ohrwurm.data.render import Rendition
 from ohrwurm.evaluation.metrics import retrieval as metrics
 from ohrwurm.models import registry
@@ -24,8 +25,6 @@ from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.rendered import Example, plan_renditions, render_examples
 from ohrwurm.training.schedules import with_warm_cosine
 from ohrwurm.training.task import Task, generator, rounded
-
-LOUDEST, STEP = 60.0, 0.625  # decibels of code 255, and of one code: 8 bits span [-99, 60] dB
 
 
 class MelExtractor:
@@ -127,7 +126,7 @@ class RenderedTextTask(Task):
             mels, texts = [], []
             for row in rows:
                 example = self.training_examples[row]
-                mels.append(disturb(self.cut(example, draw), draw))
+                mels.append(disturbed(self.cut(example, draw), draw))
                 texts.append(stochastic_text(example, self.settings.captions, self.settings.longest, draw))
             return torch.from_numpy(np.stack(mels)), texts
 
@@ -260,16 +259,6 @@ def load_words(file: Path) -> StaticTextEncoder:
     return words.eval().requires_grad_(False)
 
 
-def encode_decibels(mel: np.ndarray) -> np.ndarray:
-    """Decibels → 8 bits; the error is at most 0.31 dB within [-99, 60] dB."""
-    return np.clip(np.round((mel - LOUDEST) / STEP) + 255, 0, 255).astype(np.uint8)
-
-
-def decode_decibels(codes: np.ndarray) -> np.ndarray:
-    """8 bits → decibels."""
-    return (codes.astype(np.float32) - 255) * STEP + LOUDEST
-
-
 def stochastic_text(example: Example, captions: float, longest: int, draw: np.random.Generator) -> str:
     """A sentence, or 1 to `longest` of the tags in random order (TTMR's stochastic representation)."""
     if example.caption and draw.random() < captions:
@@ -277,20 +266,3 @@ def stochastic_text(example: Example, captions: float, longest: int, draw: np.ra
     tags = list(example.tags)
     count = int(draw.integers(1, min(longest, len(tags)) + 1))
     return ", ".join(tags[i] for i in draw.permutation(len(tags))[:count])
-
-
-def disturb(mel: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Level, equalisation, noise floor and masked bands of a mel in dB `(n_mels, T)`, as other recordings have them."""
-    bands, frames = mel.shape
-    gain = np.interp(np.arange(bands), np.linspace(0, bands, 6), draw.normal(0, 4.0, 6)) + draw.normal(0, 6.0)
-    mel = mel + gain[:, None].astype(np.float32)
-    if draw.random() < 0.5:
-        mel = np.maximum(mel, mel.max() - float(draw.uniform(45, 90)))  # noise floor
-    for axis, longest in ((0, bands // 8), (1, frames // 8)):
-        if draw.random() < 0.5:
-            width = int(draw.integers(1, longest + 1))
-            start = int(draw.integers(mel.shape[axis] - width))
-            masked = [slice(None), slice(None)]
-            masked[axis] = slice(start, start + width)
-            mel[tuple(masked)] = mel.mean()
-    return mel.astype(np.float32)
