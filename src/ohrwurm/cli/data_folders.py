@@ -1,4 +1,4 @@
-"""`ohrwurm data folders` and `mirdata`: recordings that lie in some other order become a manifest."""
+"""`ohrwurm data folders`, `mirdata` and `join`: recordings that lie in some other order become a manifest."""
 
 from __future__ import annotations
 
@@ -76,3 +76,34 @@ def mirdata(
         typer.echo(json.dumps({"manifest": str(out), "tracks": len(found), "splits": splits, "missing files": missing}))
     else:
         typer.echo(f"{len(found)} recordings, {missing} of them not there: {out}")
+
+
+@data.command()
+def join(
+    sources: Annotated[list[Path], typer.Argument(exists=True, help="Manifests, data sets as published, or folders.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Manifest to write: .csv, .jsonl or .parquet.")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=A,B", help="Leave out tracks with one of these values; may be given again."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write one manifest of several.
+
+    Example: ohrwurm data join rendered piano --without "style=metal,waltz" --out all.csv
+    """
+    from ohrwurm.data.joining import joined
+
+    leave_out: dict[str, list[str]] = {}
+    for rule in without or []:
+        column, equals, values = rule.partition("=")
+        if not (column and equals and values):
+            raise typer.BadParameter(f"{rule!r}: a column and values, style=metal,waltz", param_hint="--without")
+        leave_out.setdefault(column.strip(), []).extend(value.strip() for value in values.split(","))
+    found = joined(sources, leave_out)
+    found.write(out)
+    splits = dict(Counter(track.split or "none" for track in found))
+    if as_json:
+        typer.echo(json.dumps({"manifest": str(out), "tracks": len(found), "splits": splits}))
+    else:
+        typer.echo(f"{len(found)} recordings: {out}")
