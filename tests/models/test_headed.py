@@ -259,6 +259,22 @@ def test_weights_are_the_same_whatever_file_they_came_from(probe: tuple[HeadedEn
             assert isinstance(registry.load(probe[1]), HeadedEncoder)
 
 
+@torch.inference_mode()
+def test_heads_on_the_encoder_of_a_model_with_heads(headed_folder: Path, tmp_path: Path) -> None:
+    base = registry.load(headed_folder)
+    place = {"model": str(headed_folder)}
+    model = HeadedEncoder.around(base, BEATS, name="more", own_encoder=False, found_at=place)
+    assert not isinstance(model.encoder, HeadedEncoder)
+    assert (model.card.window, model.card.layer, model.card.features["heads"]) == (6.0, 2, ["beats"])
+    assert model.card.parameters["encoder"]["name"] == "small-headed"
+    again = registry.load(registry.save(model, tmp_path / "more"))
+    assert isinstance(again, HeadedEncoder)
+    assert same(again.hear(noise()), model.hear(noise()))
+    assert torch.equal(again(noise()).pooled, base(noise()).pooled)
+    whole = HeadedEncoder.around(registry.load(headed_folder), BEATS, name="whole")
+    assert torch.equal(registry.load(registry.save(whole, tmp_path / "whole"))(noise()).pooled, base(noise()).pooled)
+
+
 OWN = """
 import torch
 from ohrwurm.models.base import Encoded

@@ -120,7 +120,7 @@ class HeadedEncoder(AudioEncoder):
         found_at: Mapping[str, str] | None = None,
         **changes: Any,
     ) -> HeadedEncoder:
-        """Untrained heads on a loaded encoder, with a card made of the encoder's.
+        """Untrained heads on a loaded encoder, its card made of the encoder's; of a model with heads, on its encoder.
 
         Args:
             name: of the new model.
@@ -131,6 +131,8 @@ class HeadedEncoder(AudioEncoder):
         Raises:
             ModelError: as the class; or the encoder was lowered.
         """
+        window = encoder.card.window if window is None else window
+        encoder = _bare(encoder)
         theirs = encoder.card
         if encoder.precision != "fp32":
             raise ModelError(f"{theirs.name}: is in {encoder.precision}; heads go on an encoder in fp32")
@@ -140,7 +142,6 @@ class HeadedEncoder(AudioEncoder):
                 "folder has the heads then, and HeadedEncoder.reunited(folder, encoder) loads it."
             )
         model = cls(encoder, heads, own_encoder)
-        window = theirs.window if window is None else window
         parameters: dict[str, Any] = {
             "encoder": _fields(theirs),
             "heads": [spec.as_dict() for spec in model.specs.values()],
@@ -180,6 +181,7 @@ class HeadedEncoder(AudioEncoder):
         from ohrwurm.models.convert import read_weights
 
         card, file = registry.card(folder), Path(folder) / "model.safetensors"
+        encoder = _bare(encoder)
         if card.architecture != "headed" or card.parameters.get("own_encoder", True):
             raise ModelError(f"{folder}: is no folder of heads without their encoder. ohrwurm.load takes it.")
         wanted = _card(card.parameters["encoder"])
@@ -309,6 +311,22 @@ class HeadedEncoder(AudioEncoder):
         return 1, ReadOut(frames.shape[2], frames.shape[1] / seconds)
 
 
+def _bare(model: AudioEncoder) -> AudioEncoder:
+    """The encoder of a model with heads, its card that of the model but for them; any other as it is."""
+    if not isinstance(model, HeadedEncoder):
+        return model
+    encoder = model.encoder
+    if model.own_encoder:  # its weights are to be had under the model's name
+        encoder.card = dataclasses.replace(
+            model.card,
+            architecture=encoder.card.architecture,
+            parameters=encoder.card.parameters,
+            layer=encoder.layer,
+            features={name: value for name, value in model.card.features.items() if name != "heads"},
+        )
+    return encoder
+
+
 def _heads_alone(model: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
     """The weights of an encoder that is not the model's own are not among its own."""
     for key in [key for key in state if key.startswith(f"{prefix}encoder.")]:
@@ -340,7 +358,7 @@ def _found(card: ModelCard, place: dict[str, str], identity: str) -> AudioEncode
         if not name or own.named(name):  # a model folder never runs code
             continue
         try:
-            found = registry.load(name, weights=weights)
+            found = _bare(registry.load(name, weights=weights))
         except (ModelError, TransferError) as error:
             tried.append(str(error))
             continue
