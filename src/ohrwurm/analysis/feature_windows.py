@@ -23,6 +23,8 @@ from ohrwurm.audio.windows import Cutter
 from ohrwurm.embedding.protocol import under, windowing
 from ohrwurm.models.headed import HeadedEncoder
 
+GRID = 0.5  # seconds
+
 
 @runtime_checkable
 class LocalFeatures(Protocol):
@@ -89,8 +91,10 @@ class WaveformWindows:
 class FrameWindows:
     """Windows of the features of the whole recording.
 
-    Windows start at 0, +hop, ... as long as they fit; if frames are left, a last one is aligned to their end. A
-    recording shorter than a window is one window, zero-padded to the card's minimum.
+    Windows start at 0, +hop, ... as long as they fit; if frames are left, a last one reaches to their end. It starts on
+    the grid of half seconds as well, and is by less than that longer: what heads say 50, 16 or 8 times a second then
+    falls on the frames of the windows before, and peaks are not smeared by interpolation. A recording shorter than a
+    window is one window, zero-padded to the card's minimum.
     """
 
     def __init__(self, model: HeadedEncoder, hop: int, reach: int) -> None:
@@ -99,17 +103,20 @@ class FrameWindows:
         self._rate = card.sample_rate
         self._shortest = max(cut.shortest, hop)
         self._window, self._step = max(1, cut.window // hop), max(1, cut.hop // hop)
+        self._grid = max(1, round(GRID * self._rate / hop))
         self._margin = reach // hop + 1  # frames whose samples hold all that the frame beside them hears
         self._device = device_of(model)
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._begin = 0  # sample at which the blocks begin
-        self._samples = 0
+        self._samples = 0  # so far, padding included
+        self._audio = 0  # of them that are no padding
         self._kept: Tensor | None = None  # features (1, bands, frames) from frame `_from` to `_done`
         self._from = self._done = 0
         self._next = 0  # frame at which the next window starts
 
     def feed(self, block: NDArray[np.float32]) -> Iterator[FeatureWindow]:
         """Windows that the next samples complete."""
+        self._audio += len(block)
         self._take(block)
         while self._samples >= (end := (self._done + self._step + self._margin) * self._hop):
             self._compute(self._done + self._step, end)
@@ -117,7 +124,6 @@ class FrameWindows:
 
     def finish(self) -> Iterator[FeatureWindow]:
         """Windows that the end of the recording adds."""
-        seconds = self._samples / self._rate
         if not self._samples:
             return
         if self._samples < self._shortest:
@@ -127,8 +133,7 @@ class FrameWindows:
             self._compute(frames, self._samples)
             yield from self._complete()
         if not self._next or frames > self._next - self._step + self._window:
-            begin = max(0, frames - self._window)
-            yield self._at(begin, frames, seconds - begin * self._hop / self._rate)
+            yield self._at(max(0, frames - self._window) // self._grid * self._grid, frames)
 
     def _take(self, block: NDArray[np.float32]) -> None:
         if len(block):
@@ -148,17 +153,17 @@ class FrameWindows:
 
     def _complete(self) -> Iterator[FeatureWindow]:
         while self._done >= self._next + self._window:
-            yield self._at(self._next, self._next + self._window, self._window * self._hop / self._rate)
+            yield self._at(self._next, self._next + self._window)
             self._next += self._step
-        keep = max(self._from, min(self._next, self._done - self._window))
+        keep = max(self._from, min(self._next, self._done - self._window - self._grid))
         if self._kept is not None and keep > self._from:
             self._kept, self._from = self._kept[..., keep - self._from :].clone(), keep
 
-    def _at(self, begin: int, end: int, valid: float) -> FeatureWindow:
+    def _at(self, begin: int, end: int) -> FeatureWindow:
         assert self._kept is not None
-        features = self._kept[..., begin - self._from : end - self._from]
+        features = self._kept[..., begin - self._from : end - self._from].contiguous()
         start, length = (frames * self._hop / self._rate for frames in (begin, end - begin))
-        return FeatureWindow(start, valid, length, features.contiguous())
+        return FeatureWindow(start, min(length, self._audio / self._rate - start), length, features)
 
 
 def device_of(model: HeadedEncoder) -> torch.device:
