@@ -176,6 +176,9 @@ def test_bands_keep_instruments_and_pedals_lengthen_notes(tmp_path: Path) -> Non
     piece = sources.read_asap(tmp_path)[0]
     assert (piece.work_id, piece.metre, piece.beats.tolist()) == ("asap/Bach/x", (3, 4), [0.0, 0.5, 1.0, 1.5])
     assert piece.downbeats.tolist() == [0.0, 1.5]
+    assert (piece.key, piece.signature) == (None, 0)
+    assert [s.label for s in piece.transposed(3).signatures] == ["-3"]
+    assert piece.transposed(6).excerpt(0.5, 1.0).stretched(2.0).signature == 6
     # held by the pedal until struck again; until the pedal is lifted; as long as the key is down
     assert piece.parts[0].notes[:, DURATION] == pytest.approx([1.0, 0.3, 0.4], abs=0.01)
 

@@ -110,6 +110,7 @@ def truth_of(rendition: Rendition) -> dict[str, Any]:
         "tempo": round(score.tempo, 3),
         "metre": list(score.metre),
         "key": score.key,
+        **({} if score.signature is None else {"signature": score.signature}),
         "instruments": rendition.instruments,
         "beats": [round(t, 4) for t in score.beats.tolist()],
         "downbeats": [round(t, 4) for t in score.downbeats.tolist()],

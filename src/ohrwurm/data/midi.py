@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ohrwurm.data.annotations.asap import read_signatures
 from ohrwurm.data.score import DURATION, ONSET, PITCH, Notes, Part, Score, Span, end_of, make_notes
 from ohrwurm.errors import DataError
 
@@ -145,6 +146,7 @@ def asap_performance(path: Path, composer: str = "", title: str = "", work: str 
     metres = [f[1] for _, f in fields if len(f) > 1 and "/" in f[1]]
     numerator, denominator = (int(n) for n in metres[0].split("/")[:2]) if metres else (4, 4)
     end = end_of(*(p.notes for p in parts))
+    signed = read_signatures(annotations).value
     return Score(
         score_id=f"asap/{work}/{path.stem}",
         work_id=f"asap/{work}",
@@ -153,6 +155,9 @@ def asap_performance(path: Path, composer: str = "", title: str = "", work: str 
         melody=make_notes(),
         beats=beats,
         downbeats=downbeats,
+        signatures=tuple(
+            Span(float(a), float(b), name) for (a, b), name in zip(signed.intervals, signed.labels, strict=True)
+        ),
         metre=(numerator, denominator),
         tempo=_tempo(beats),
         tags=tuple(t for t in ("classical", "piano", composer) if t),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ohrwurm.data.annotations.keys import signature_number
 from ohrwurm.data.harmony import transpose_label
 
 Notes = NDArray[np.float64]  # (n, 4): onset in s, duration in s, MIDI pitch, velocity 1-127; sorted by onset
@@ -49,6 +50,7 @@ class Score:
         source: name of the collection; decides the split and whether training is allowed.
         melody: notes of the tune.
         chords, keys: labelled spans in seconds.
+        signatures: key signatures, where they are known and keys are not: spans whose labels are numbers of sharps.
         beats, downbeats: times in seconds.
         metre: as printed, for example (3, 4).
         tempo: beats per minute, of the beats as listed.
@@ -67,6 +69,7 @@ class Score:
     beats: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(0))
     downbeats: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(0))
     keys: tuple[Span, ...] = ()
+    signatures: tuple[Span, ...] = ()
     metre: tuple[int, int] = (4, 4)
     tempo: float = 120.0
     tags: tuple[str, ...] = ()
@@ -77,10 +80,13 @@ class Score:
     @property
     def key(self) -> str | None:
         """The key that holds longest, as ``Gb:maj``; None where unknown."""
-        lengths: dict[str, float] = {}
-        for span in self.keys:
-            lengths[span.label] = lengths.get(span.label, 0.0) + span.end - span.start
-        return max(lengths, key=lambda label: lengths[label]) if lengths else None
+        return _longest(self.keys)
+
+    @property
+    def signature(self) -> int | None:
+        """Sharps (flats are negative) of the key signature that holds longest; None where unknown."""
+        found = _longest(self.signatures)
+        return None if found is None else signature_number(int(found))
 
     def transposed(self, semitones: int) -> Score:
         """The same, `semitones` higher: notes, chords and keys; drums stay."""
@@ -99,6 +105,9 @@ class Score:
             parts=parts,
             chords=spans(self.chords),
             keys=spans(self.keys),
+            signatures=tuple(
+                Span(s.start, s.end, str(signature_number(int(s.label) + 7 * semitones))) for s in self.signatures
+            ),
         )
 
     def stretched(self, factor: float) -> Score:
@@ -131,6 +140,7 @@ class Score:
             parts=tuple(dataclasses.replace(p, notes=notes(p.notes)) for p in self.parts),
             chords=spans(self.chords),
             keys=spans(self.keys),
+            signatures=spans(self.signatures),
             beats=time_map(self.beats),
             downbeats=time_map(self.downbeats),
             tempo=self.tempo if tempo is None else tempo,
@@ -169,6 +179,7 @@ class Score:
             parts=tuple(dataclasses.replace(p, notes=notes(p.notes, not p.is_drum)) for p in self.parts),
             chords=spans(self.chords),
             keys=spans(self.keys),
+            signatures=spans(self.signatures),
             beats=times(self.beats),
             downbeats=times(self.downbeats),
             seconds=float(min(seconds, max(0.0, self.seconds - start))),
@@ -189,6 +200,14 @@ def make_notes(rows: Iterable[Sequence[float]] | Notes = ()) -> Notes:
 def end_of(*arrays: Notes) -> float:
     """When the last note ends, in seconds; 0 without notes."""
     return max((float((a[:, ONSET] + a[:, DURATION]).max()) for a in arrays if len(a)), default=0.0)
+
+
+def _longest(spans: Sequence[Span]) -> str | None:
+    """The label that holds longest in all; None without a span."""
+    lengths: dict[str, float] = {}
+    for span in spans:
+        lengths[span.label] = lengths.get(span.label, 0.0) + span.end - span.start
+    return max(lengths, key=lambda label: lengths[label]) if lengths else None
 
 
 def _shift_pitch(notes: Notes, semitones: int) -> Notes:

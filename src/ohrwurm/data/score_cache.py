@@ -15,7 +15,7 @@ from ohrwurm.atomic import replacing
 from ohrwurm.data.score import Part, Score, Span
 from ohrwurm.folders import cache_folder
 
-VERSION = 2  # raise it when a reader or the format changes
+VERSION = 3  # raise it when a reader or the format changes
 log = logging.getLogger(__name__)
 
 
@@ -65,6 +65,7 @@ def _pack(scores: list[Score]) -> dict[str, Any]:
             "beats": put(s.beats),
             "downbeats": put(s.downbeats),
             "keys": s.keys,
+            "signatures": s.signatures,
             "metre": s.metre,
             "tempo": s.tempo,
             "tags": s.tags,
@@ -101,6 +102,7 @@ def _unpack(path: Path) -> list[Score]:
                 beats=floats[slice(*row["beats"])],
                 downbeats=floats[slice(*row["downbeats"])],
                 keys=tuple(Span(*k) for k in row["keys"]),
+                signatures=tuple(Span(*k) for k in row["signatures"]),
                 metre=(row["metre"][0], row["metre"][1]),
                 tempo=row["tempo"],
                 tags=tuple(row["tags"]),

@@ -1,6 +1,7 @@
 """The truth of renditions (`ohrwurm data render`): one JSON file beside each, exact by construction.
 
 Beats and downbeats are lists of times, chords are [start, end, label], the key is one name for all of the recording.
+Where not the key but its signature is known (ASAP), that is the number of sharps.
 """
 
 from __future__ import annotations
@@ -71,6 +72,18 @@ def read_key(file: Path) -> Reading[Key]:
     if name in ("", NONE):
         raise NothingKnown(f"{file}: no key is known of this rendition")
     return Reading(Key(name, 1.0))
+
+
+def read_signature(file: Path) -> Reading[int]:
+    """The key signature that holds longest, as the number of sharps (flats are negative); told where no key is.
+
+    Raises:
+        DataError: not the truth of a rendition, or no signature is known (`NothingKnown`).
+    """
+    sharps = _content(file).get("signature")
+    if not isinstance(sharps, int):
+        raise NothingKnown(f"{file}: neither key nor key signature is known of this rendition")
+    return Reading(sharps)
 
 
 def _content(file: Path) -> dict[str, Any]:
