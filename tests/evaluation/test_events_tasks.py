@@ -238,6 +238,22 @@ def test_keys_by_name_and_by_signature(tmp_path: Path) -> None:
     assert "1 tracks have no annotation of key and are left out" in found.outcome.warnings
 
 
+def test_renditions_without_a_key_are_measured_by_their_signature_or_left_out(tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    bare = {"score_id": "s", "seconds": 9.0, "beats": [], "downbeats": [], "chords": [], "key": None}
+    for name, more in (("a", {"signature": 7}), ("b", {})):
+        (tmp_path / "truth" / f"{name}.json").write_text(json.dumps(bare | more))
+        write(tmp_path / "estimates", name, Key("Db major", 1.0))
+    tracks = [
+        Track(name, str(tmp_path / "audio" / f"{name}.flac"), annotations={"truth": f"truth/{name}.json"})
+        for name in "ab"
+    ]
+    found = evaluate("key", None, Manifest(tracks), cache=False, estimates=tmp_path / "estimates")
+    assert value(found, "signature accuracy") == 1.0  # seven sharps are five flats
+    assert found.outcome.counts["tracks"] == 1
+    assert "1 tracks have no annotation of key and are left out" in found.outcome.warnings
+
+
 # Files and systems ----------------------------------------------------------------------------------------------------
 
 
@@ -332,7 +348,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     tracks = Manifest([Track("a", str(tmp_path / "a.wav"), annotations={"key": "C major"})])
     with pytest.raises(ModelError, match="chroma-chords finds chords, and not key; these do: chroma-key"):
         evaluate("key", "chroma-chords", tracks, cache=False)
-    with pytest.raises(ModelError, match="mel-statistics is not known"):
+    with pytest.raises(ModelError, match=r"mel-statistics has no heads.* these find key: chroma-key.*--estimates DIR"):
         evaluate("key", "mel-statistics", tracks, cache=False)
     with pytest.raises(DataError, match="no track has an annotation of beats; name its file in a column beats"):
         evaluate("beats", None, tracks, cache=False)

@@ -109,7 +109,7 @@ def _common(
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol", help="Windows as ours, or as in the model's paper. Both forms of a metric are given."
+            "--protocol", help="How it is measured: as we do, as the model's paper cuts its windows, or as MARBLE does."
         ),
     ] = None,
     workers: Annotated[

@@ -1,7 +1,8 @@
 """What finds beats, chords, sections or a key in a recording, so that it can be measured.
 
 A `System` is a card and a function (track, decoder) → `Beats`, `Spans` or `Key`. It may listen (`heard`), or read what
-any other program has written (`files_in`). Baselines listen (`evaluation.baselines`); so will heads on encoders.
+any other program has written (`files_in`). Baselines listen (`evaluation.baselines`), and so do models with heads
+(`evaluation.hearings`).
 """
 
 from __future__ import annotations
@@ -141,11 +142,21 @@ def load(name: str, kind: Kind) -> System:
     """
     from ohrwurm.evaluation.baselines import SYSTEMS
 
-    known = [n for n, system in SYSTEMS.items() if system.kind == kind]
-    if name not in known:
+    if name not in known(kind):
         what = f"finds {SYSTEMS[name].kind}" if name in SYSTEMS else "is not known"
-        raise ModelError(f"{name} {what}, and not {kind}; these do: {', '.join(known)}; or give --estimates DIR")
+        raise ModelError(f"{name} {what}, and not {kind}; these do: {', '.join(known(kind))}; or give --estimates DIR")
     return SYSTEMS[name]
+
+
+def known(kind: Kind | None = None) -> list[str]:
+    """Names of the systems that are there, or of those that find one kind.
+
+    >>> known("chords")
+    ['chroma-chords']
+    """
+    from ohrwurm.evaluation.baselines import SYSTEMS
+
+    return [name for name, system in SYSTEMS.items() if kind in (None, system.kind)]
 
 
 def plain(events: Events) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ohrwurm.models.base import AudioEncoder, JointModel
 O = TypeVar("O")  # noqa: E741  # a task's own options
 Other = TypeVar("Other")
 Found = TypeVar("Found", Vectors, Rows)
-Protocol = Literal["corrected", "published"]
+Protocol = Literal["corrected", "published", "marble"]
 Progress = Callable[[int, int], None]
 
 

@@ -1,7 +1,7 @@
 """What the evaluations of beats, chords, structure and key share: annotations beside estimates, track by track.
 
-The truth of a track is what its manifest names (`ohrwurm.data.annotations.references`). The estimate comes from a
-system that listens, or from a file that any program wrote (`--estimates`).
+The truth of a track is what its manifest names (`ohrwurm.data.annotations.references`). The estimate comes from a model
+with heads, from a system that listens, or from a file that any program wrote (`--estimates`).
 
 A track whose estimate is missing or empty counts, at 0: a system that says nothing of hard tracks is not better for it.
 A track whose audio or annotation cannot be used is no system's fault; it is left out and told. Chance is what the
@@ -16,28 +16,38 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ohrwurm.analysis.hearing import with_heads
 from ohrwurm.atomic import write_text
 from ohrwurm.checksums import sha256
 from ohrwurm.data.annotations import Kind, Reading
 from ohrwurm.data.annotations.keys import NONE
 from ohrwurm.data.annotations.references import RENDERED, reference, source_of
+from ohrwurm.data.annotations.rendered import NothingKnown
 from ohrwurm.data.tracks import Track
 from ohrwurm.embedding.workers import default_workers
 from ohrwurm.errors import AudioError, DataError, ModelError, OhrwurmError
 from ohrwurm.evaluation.confidence import bootstrap
+from ohrwurm.evaluation.hearings import Listening, listening_system
 from ohrwurm.evaluation.metrics import corpus
 from ohrwurm.evaluation.report import Figure, Items, Outcome
 from ohrwurm.evaluation.systems import Events, System, files_in, kept, plain
+from ohrwurm.evaluation.systems import known as known_systems
 from ohrwurm.evaluation.systems import load as load_system
 from ohrwurm.evaluation.task import Job, Recordings, option
 from ohrwurm.events import Key
+from ohrwurm.models.base import Precision
+from ohrwurm.models.frame_heads import Target
+from ohrwurm.models.headed import HeadedEncoder
 
 HELP = "A folder of files that another program wrote, one a track, instead of listening."
 CHANCE = 200  # tracks on which chance is measured
+HEADS: dict[Kind, tuple[Target, ...]] = {  # any of which finds a kind; sections are also found by what sounds alike
+    "beats": ("beats",), "chords": ("chords", "chord-parts"), "key": ("key",), "sections": (),
+}  # fmt: skip
 Scores = dict[str, float]
 
 
@@ -65,8 +75,8 @@ class Found:
     remarks: dict[str, list[str]]
 
 
-def loader(kind: Kind) -> Callable[..., System]:
-    """The `Task.load` of a kind: a system by name, which has neither weights nor layers.
+def loader(kind: Kind) -> Callable[..., System | HeadedEncoder]:
+    """The `Task.load` of a kind: a system by name, which has neither weights nor layers; or a model with heads.
 
     >>> loader("beats")("librosa-beats").card.name
     'librosa-beats'
@@ -75,12 +85,21 @@ def loader(kind: Kind) -> Callable[..., System]:
 
 
 def _load(
-    kind: Kind, name: str | Path, *, weights: Any = None, layer: int | None = None, precision: str = "fp32",
-    device: str = "cpu",
-) -> System:  # fmt: skip
-    if weights is not None or layer is not None:
-        raise ModelError(f"{name}: has neither weights nor layers; leave --weights and --layer out")
-    return load_system(str(name), kind)
+    kind: Kind, name: str | Path, *, weights: Any = None, layer: int | None = None,
+    precision: Precision | Literal["auto"] = "fp32", device: str = "cpu",
+) -> System | HeadedEncoder:  # fmt: skip
+    if str(name) in known_systems():
+        if weights is not None or layer is not None:
+            raise ModelError(f"{name}: has neither weights nor layers; leave --weights and --layer out")
+        return load_system(str(name), kind)
+    from ohrwurm.models.registry import load as load_encoder
+
+    systems = ", ".join(known_systems(kind))
+    try:
+        changes = {} if layer is None else {"layer": layer}
+        return with_heads(load_encoder(name, weights=weights, precision=precision, device=device, **changes))
+    except ModelError as error:
+        raise ModelError(f"{error} Without heads these find {kind}: {systems}; or give --estimates DIR") from error
 
 
 def check(kind: Kind, columns: Sequence[str] = ()) -> Callable[[Any, Recordings, Any], None]:
@@ -91,9 +110,13 @@ def check(kind: Kind, columns: Sequence[str] = ()) -> Callable[[Any, Recordings,
     """
 
     def checked(model: Any, recordings: Recordings, options: Any) -> None:
-        if not isinstance(model, System) or model.kind != kind:
+        finds = isinstance(model, System) and model.kind == kind
+        if isinstance(model, HeadedEncoder):
+            finds = not HEADS[kind] or any(head in model.specs for head in HEADS[kind])
+        if not finds:
             raise ModelError(
-                f"{model.card.name} does not find {kind}; take a system that does, or give --estimates DIR"
+                f"{model.card.name} does not find {kind}; take a model with a head for it, a system that does, or give "
+                "--estimates DIR"
             )
         if not any(source_of(track, name) for track in recordings.manifest for name in (kind, *columns)):
             named = ", ".join((kind, *columns, RENDERED))
@@ -104,10 +127,16 @@ def check(kind: Kind, columns: Sequence[str] = ()) -> Callable[[Any, Recordings,
     return checked
 
 
-def gather(job: Job[Any], kind: Kind, truth: Callable[[Track], Reading[Any] | None] | None = None) -> Found:
+def gather(
+    job: Job[Any],
+    kind: Kind,
+    how: Listening,
+    truth: Callable[[Track], Reading[Any] | None] | None = None,
+) -> Found:
     """References and estimates of the test tracks that have an annotation.
 
     Args:
+        how: a model with heads listens.
         truth: reads a track's reference, None where it has none; by default from the column `kind`.
 
     Raises:
@@ -118,10 +147,13 @@ def gather(job: Job[Any], kind: Kind, truth: Callable[[Track], Reading[Any] | No
     if job.options.estimates is not None:
         job.model = files_in(job.options.estimates, kind, chosen)  # type: ignore[assignment]
     system: Any = job.model
+    asked = ""  # other systems are asked once, whatever their answers are used for
+    if isinstance(job.model, HeadedEncoder):
+        system, asked = listening_system(job.model, kind, how, hearing_folder(job)), how.name
     job.asked |= set(references)
     pairs: list[Pair] = []
     failed: list[str] = []
-    for number, (track, made) in enumerate(zip(chosen, _estimates(job, system, chosen), strict=True), 1):
+    for number, (track, made) in enumerate(zip(chosen, _estimates(job, system, chosen, asked), strict=True), 1):
         if job.progress is not None:
             job.progress(number, len(chosen))
         name = track.track_id
@@ -147,6 +179,14 @@ def gather(job: Job[Any], kind: Kind, truth: Callable[[Track], Reading[Any] | No
     return Found(tuple(pairs), {name: lines for name, lines in remarks.items() if lines})
 
 
+def hearing_folder(job: Job[Any]) -> Path:
+    """Where what models with heads hear is kept: with the vectors, or for as long as the job lasts."""
+    folder = job.cache or job.work
+    if folder is None:
+        raise ModelError(f"{job.task}: the job was given no folder for intermediate results")
+    return folder
+
+
 def outcome(
     job: Job[Any],
     found: Found,
@@ -165,22 +205,43 @@ def outcome(
         chance: what a random answer gets; by default measured with the estimates of other tracks.
     """
     pairs = found.pairs
-    scores = [_scored(measure, pair.reference, pair.estimate) for pair in pairs]
+    scores = [scored(measure, pair.reference, pair.estimate) for pair in pairs]
     w = np.ones(len(pairs)) if weights is None else np.asarray(weights, np.float64)
-    means = corpus.evaluate(scores, w)
-    by_chance = chance or _by_others(measure, pairs, w) or dict.fromkeys(means, float("nan"))
+    by_chance = chance or _by_others(measure, pairs, w)
+    return summary(job, found, scores, dict.fromkeys(scores[0], w), by_chance, protocol=protocol)
+
+
+def summary(
+    job: Job[Any],
+    found: Found,
+    scores: Sequence[Scores],
+    weights: Mapping[str, np.ndarray],
+    chance: Mapping[str, float],
+    *,
+    protocol: str,
+) -> Outcome:
+    """As `outcome`, of scores that each track got already.
+
+    Args:
+        scores: one a pair.
+        weights: metric → one a pair.
+        chance: of some metrics.
+    """
+    pairs = found.pairs
     groups = [pair.track.work_id or pair.track.track_id for pair in pairs]
     values: dict[str, np.ndarray] = {}
     figures: dict[str, Figure] = {}
-    for name, mean in means.items():
+    for name, w in weights.items():
         got = np.array([score[name] for score in scores])
         known = ~np.isnan(got)
         if not known.any():
             continue
+        mean = corpus.evaluate([{name: score[name]} for score in scores], w)[name]
         # A track's distance from the figure bears its weight: the plain mean of the values is the figure, and their
         # bootstrap that of the weighted mean (a ratio, to first order).
         values[name] = mean + (got - mean) * w / w[known].mean()
-        figures[name] = Figure(mean, *bootstrap(values[name], groups=groups, seed=job.seed), by_chance[name])
+        by_chance = chance.get(name, float("nan"))
+        figures[name] = Figure(mean, *bootstrap(values[name], groups=groups, seed=job.seed), by_chance)
     silent = sum(empty(pair.estimate) for pair in pairs)
     if silent:
         job.warn(f"{silent} of {len(pairs)} tracks have no estimate or an empty one, which counts 0")
@@ -218,6 +279,8 @@ def _references(
     for track in job.test():
         try:
             said = truth(track)
+        except NothingKnown:
+            said = None
         except DataError as error:
             job.failures[track.path] = f"annotation ({error})"
             continue
@@ -234,12 +297,14 @@ def _references(
     return {name: said.value for name, said in found.items()}, remarks
 
 
-def _estimates(job: Job[Any], system: System, tracks: Sequence[Track]) -> Iterator[Events | OhrwurmError | None]:
+def _estimates(
+    job: Job[Any], system: System, tracks: Sequence[Track], asked: str
+) -> Iterator[Events | OhrwurmError | None]:
     """What the system finds in each track; what it has heard is kept, so that a killed run goes on."""
     if not system.listens:
         yield from system.all_events(tracks)
         return
-    folder = job.folder("estimates")
+    folder = job.folder("estimates", asked)
     files = {t.track_id: folder / f"{hashlib.sha256(t.track_id.encode()).hexdigest()[:24]}.json" for t in tracks}
     there = {name: events for name, file in files.items() if (events := kept(file)) is not None}
     made = system.all_events([t for t in tracks if t.track_id not in there], job.workers or default_workers())
@@ -258,12 +323,12 @@ def _by_others(measure: Callable[[Any, Any], Scores], pairs: Sequence[Pair], wei
     if len(pairs) < 2:
         return {}
     rows = np.unique(np.linspace(0, len(pairs) - 1, min(CHANCE, len(pairs))).astype(int)).tolist()
-    others = [_scored(measure, pairs[i].reference, pairs[(i + 1) % len(pairs)].estimate) for i in rows]
+    others = [scored(measure, pairs[i].reference, pairs[(i + 1) % len(pairs)].estimate) for i in rows]
     return corpus.evaluate(others, weights[rows])
 
 
-def _scored(measure: Callable[[Any, Any], Scores], truth: Any, estimate: Any) -> Scores:
-    """Scores; 0 for all that the reference decides where nothing was said."""
+def scored(measure: Callable[[Any, Any], Scores], truth: Any, estimate: Any) -> Scores:
+    """Scores of a pair; 0 for all that the reference decides where nothing was said."""
     if not empty(estimate):
         return measure(truth, estimate)
     best = measure(truth, truth)

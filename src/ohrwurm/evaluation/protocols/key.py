@@ -1,20 +1,25 @@
 """Key of whole tracks: the metrics of `evaluation.metrics.key`.
 
-A track whose annotation is a key signature alone (ASAP) counts for `signature accuracy`, and not for the others.
+A track whose annotation is a key signature alone (ASAP, its renditions) counts for `signature accuracy`, and not for
+the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
+from ohrwurm.analysis.decisions import keys_of
 from ohrwurm.data.annotations import Reading, read_signatures
 from ohrwurm.data.annotations.keys import NONE, signature_number, signature_of
-from ohrwurm.data.annotations.references import located, reference
+from ohrwurm.data.annotations.references import located, reference, source_of
+from ohrwurm.data.annotations.rendered import NothingKnown, read_signature
 from ohrwurm.data.tracks import Track
 from ohrwurm.errors import DataError
+from ohrwurm.evaluation.hearings import Listening
 from ohrwurm.evaluation.metrics import key
-from ohrwurm.evaluation.protocols import events
+from ohrwurm.evaluation.protocols import events, marble
 from ohrwurm.evaluation.report import Outcome
 from ohrwurm.evaluation.task import Job, Task, option
 from ohrwurm.events import Key
@@ -50,7 +55,11 @@ def truth(track: Track) -> Reading[Key | int] | None:
     Raises:
         DataError: a file that is missing or damaged.
     """
-    found = reference("key", track)
+    try:
+        found = reference("key", track)
+    except NothingKnown:
+        rendered = read_signature(Path(located(track, source_of(track, "key"))))
+        return Reading(signature_number(rendered.value), rendered.remarks)
     if found is not None:
         return found if found.value.label != NONE else None
     source = str(track.annotations.get(SIGNATURE) or "")
@@ -68,7 +77,11 @@ def truth(track: Track) -> Reading[Key | int] | None:
 
 def run(job: Job[Options]) -> Outcome:
     """The task."""
-    found = events.gather(job, "key", truth)
+    how, clips = Listening(lambda pieces: keys_of(pieces[0].heard)[0]), ""
+    if job.protocol == "marble":
+        how = Listening(marble.key, marble.KEY_CLIP, "marble")
+        clips = f"; MARBLE: clips of {marble.KEY_CLIP:g} s heard alone, their logits averaged"
+    found = events.gather(job, "key", how, truth)
     fifths = job.options.descending_fifths
     by_chance = key.evaluate([0] * 24, list(range(24)), descending_fifths=fifths)
     chance = {name: by_chance[name] for name in ("weighted score", "accuracy")} | {"signature accuracy": 1 / 12}
@@ -76,7 +89,7 @@ def run(job: Job[Options]) -> Outcome:
         job,
         found,
         lambda reference, estimate: measure(reference, estimate, descending_fifths=fifths),
-        protocol="one key a track; 1 point if right, 0.5 a fifth off, 0.3 relative, 0.2 parallel (MIREX)",
+        protocol="one key a track; 1 point if right, 0.5 a fifth off, 0.3 relative, 0.2 parallel (MIREX)" + clips,
         chance=chance,
     )
     both = [p for p in found.pairs if isinstance(p.reference, Key) and not events.empty(p.estimate)]
@@ -100,8 +113,10 @@ TASK = Task(
     check=events.check("key", (SIGNATURE,)),
     options=Options,
     load=events.loader("key"),
+    protocols=("corrected", "marble"),
     details=(
         "The weighted score of MIREX, accuracy, and whether the key signature is right. Estimates are files "
-        "(--estimates), or those of a system that listens (--model chroma-key)."
+        "(--estimates), those of a model with heads, or of another system that listens (--model chroma-key). With "
+        "--protocol marble models hear clips of 30 s."
     ),
 )

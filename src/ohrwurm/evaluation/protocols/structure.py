@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ohrwurm.analysis.decisions import sections_of
 from ohrwurm.analysis.section_classes import section_class
 from ohrwurm.data.annotations.reading import relabelled
 from ohrwurm.data.annotations.spans import unknown_labels
+from ohrwurm.evaluation.hearings import Listening
 from ohrwurm.evaluation.metrics import segment
 from ohrwurm.evaluation.protocols import events
 from ohrwurm.evaluation.report import Outcome
 from ohrwurm.evaluation.task import Job, Task, option
 from ohrwurm.events import Spans
+from ohrwurm.models.headed import HeadedEncoder
 
 SHOWN = ("HR.5F", "HR3F", "PWF", "Sf", "ACC")
 
@@ -47,7 +50,8 @@ def measure(reference: Spans, estimate: Spans, *, trim: bool = False) -> events.
 
 def run(job: Job[Options]) -> Outcome:
     """The task."""
-    found = events.gather(job, "sections")
+    found = events.gather(job, "sections", Listening(lambda pieces: sections_of(pieces[0].heard)))
+    unsupervised = isinstance(job.model, HeadedEncoder) and "sections" not in job.model.specs
     options, remarks = job.options, {name: list(lines) for name, lines in found.remarks.items()}
     said = {label for pair in found.pairs if pair.estimate is not None for label in pair.estimate.labels}
     named = options.labels == "classes" and any(map(section_class, said))
@@ -78,6 +82,11 @@ def run(job: Job[Options]) -> Outcome:
             "boundaries within 0.5 s and 3 s, labels "
             + ("under seven classes" if options.labels == "classes" else "as given")
             + (", first and last boundary left out" if options.trim else "")
+            + (
+                "; the model has no head for sections, whose letters stand for what sounds alike"
+                if unsupervised
+                else ""
+            )
             + "; mean over tracks"
         ),
     )
@@ -100,7 +109,9 @@ TASK = Task(
     load=events.loader("sections"),
     details=(
         "Hit rates of boundaries (HR.5F, HR3F), pairwise F-measure (PWF), normalised conditional entropies (Sf) and "
-        "the share of the time in the right class (ACC), by mir_eval. Estimates are files (--estimates), or those of a "
-        "system that listens (--model foote-sections)."
+        "the share of the time in the right class (ACC), by mir_eval. Estimates are files (--estimates), those of a "
+        "model with heads (without one for sections: letters by what sounds alike), or of another system that listens "
+        "(--model foote-sections). There is no --protocol marble: MARBLE names the function of single clips of "
+        "HookTheory, and finds no boundaries."
     ),
 )
