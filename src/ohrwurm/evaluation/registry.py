@@ -14,6 +14,7 @@ MODULES = {
     "retrieval": "ohrwurm.evaluation.protocols.retrieval",
     "tag-retrieval": "ohrwurm.evaluation.protocols.tag_retrieval",
     "zero-shot": "ohrwurm.evaluation.protocols.zero_shot",
+    "tagging": "ohrwurm.evaluation.protocols.tagging",
     "linear": "ohrwurm.evaluation.protocols.linear",
     "ttmr-probe": "ohrwurm.evaluation.protocols.ttmr_probing",
     "jukemir": "ohrwurm.evaluation.protocols.jukemir_task",

@@ -215,12 +215,7 @@ class Job(Generic[O]):
         self, tracks: Sequence[Track] | None, windowing: Mapping[str, Any] | None
     ) -> tuple[list[Track], AudioEncoder]:
         chosen = self.tracks if tracks is None else list(tracks)
-        uncut = next((t for t in chosen if t.annotations.get("clip_duration", "") != ""), None)
-        if uncut is not None:  # its file holds more than the clip
-            raise DataError(
-                f"track {uncut.track_id!r} is a part of {uncut.path}; cut all such tracks into files of their own "
-                "first: ohrwurm data prepare"
-            )
+        uncut(chosen)
         return chosen, self.model if windowing is None else windowed(self.model, windowing)
 
     @property
@@ -258,6 +253,20 @@ class Job(Generic[O]):
         made = self.work / f"{self.task}-{digest}"
         made.mkdir(parents=True, exist_ok=True)
         return made
+
+
+def uncut(tracks: Sequence[Track]) -> None:
+    """Refuse tracks whose files hold more than the track.
+
+    Raises:
+        DataError: there is one.
+    """
+    part = next((t for t in tracks if t.annotations.get("clip_duration", "") != ""), None)
+    if part is not None:
+        raise DataError(
+            f"track {part.track_id!r} is a part of {part.path}; cut all such tracks into files of their own first: "
+            "ohrwurm data prepare"
+        )
 
 
 def measured(recordings: Recordings) -> list[Track]:
