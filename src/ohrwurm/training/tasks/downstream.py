@@ -164,8 +164,8 @@ class DownstreamTask(Task):
         if settings.watch not in ("mean", *tasks):
             raise RecipeError(f"watch={settings.watch}: mean, or one of the heads {', '.join(tasks)}")
         for key in settings.loss_weights or {}:
-            if key not in tasks:
-                raise RecipeError(f"loss_weights.{key}: there are heads for {', '.join(tasks)}")
+            if key not in TARGETS:
+                raise RecipeError(f"loss_weights.{key}: there are heads for {', '.join(TARGETS)}")
         for key in ("crops", "batch_size", "validation_size", "validation_crops"):
             if settings[key] < 1:
                 raise RecipeError(f"{key}={settings[key]}: at least 1")
