@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,18 @@ import torch
 from fastapi.testclient import TestClient
 from torch import Tensor
 
+from ohrwurm.analysis.facts import facts as facts_of
+from ohrwurm.analysis.recording import Analysis
+from ohrwurm.analysis.tempo import Tempo
 from ohrwurm.collection import Collection
+from ohrwurm.events import Beats, Key
 from ohrwurm.models import registry
 from ohrwurm.models.base import Encoded, JointModel, ModelCard
 from ohrwurm.web.api import create_app
+
+sys.path.insert(0, str(Path(__file__).parent))
+from browsing import ARGUMENTS, CHROMIUM
+from waltz import waltz
 
 RATE = 16000
 LOW, MIDDLE, HIGH = 200.0, 1000.0, 4000.0
@@ -107,3 +117,32 @@ def ids(client: TestClient) -> dict[str, str]:
     """File name → track id."""
     results = client.get("/api/search", params={"q": "high", "k": 50}).json()["results"]
     return {Path(r["path"]).name: r["id"] for r in results}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found; set OHRWURM_CHROMIUM to one")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def heard(model: str, tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Three songs, two of which were analysed: `waltz` of 60 s in F minor, `march` in Db major; `unheard`."""
+    folder = tmp_path_factory.mktemp("heard")
+    for name, parts in (("waltz", ((HIGH, 60),)), ("march", ((HIGH, 3), (LOW, 3))), ("unheard", ((LOW, 6),))):
+        soundfile.write(folder / f"{name}.flac", tone(*parts), RATE)
+    made = Collection(tmp_path_factory.mktemp("collection"))
+    made.index([folder], models=[model], workers=1)
+    made.add_analysis(folder / "waltz.flac", facts_of(waltz()))
+    march = Analysis(
+        "march.flac", 6.0, "frames:1", beats=Beats(np.arange(0.25, 6, 0.5), np.arange(12) % 4 + 1),
+        tempo=Tempo(120.0, 0.0, 1.0, 0.9), metre=4, key=Key("Db major", 0.9),
+    )  # fmt: skip
+    made.add_analysis(folder / "march.flac", facts_of(march))
+    return made

@@ -3,74 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+from browsing import audio, serving, visiting, wait_for, wait_until_playing
 
-from ohrwurm.cli.serve import listen, page_address
 from ohrwurm.collection import Collection
-from ohrwurm.web.api import create_app
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-CHROMIUM = os.environ.get("OHRWURM_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set OHRWURM_CHROMIUM to one"),
-]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def address(collection: Collection) -> Iterator[str]:
     """A running server, started as `ohrwurm serve` does."""
-    listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(collection), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield page_address(listening)
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serving(collection) as address:
+        yield address
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """A page on the server; fails the test on any script error, CSP violation or request to another host."""
-    context = browser.new_context(viewport={"width": 1100, "height": 760}, base_url=address)
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None)
-    page.on("request", lambda r: None if r.url.startswith((address, "blob:")) else problems.append(r.url))
-    page.goto("/")
-    yield page
-    context.close()
-    assert problems == []
+    with visiting(browser, address) as page:
+        yield page
 
 
 def search(page: Any, words: str, without: str = "") -> None:
@@ -86,22 +43,6 @@ def titles(page: Any) -> list[str]:
 
 def card(page: Any, title: str) -> Any:
     return page.locator(".card").filter(has=page.get_by_role("heading", name=title, exact=True))
-
-
-def audio(page: Any) -> dict[str, Any]:
-    return page.evaluate("(({currentTime, paused, duration, src}) => ({currentTime, paused, duration, src}))(audio)")
-
-
-def wait_for(page: Any, condition: str) -> None:
-    """Poll a condition. Playwright's own `wait_for_function` evaluates in the page, which the CSP forbids."""
-    end = time.monotonic() + 15
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, f"never true: {condition}; {audio(page)}"
-        time.sleep(0.03)
-
-
-def wait_until_playing(page: Any) -> None:
-    wait_for(page, "!audio.paused && audio.readyState >= 3 && !audio.seeking")
 
 
 def test_the_start_page_tells_what_is_there(page: Any, model: str) -> None:

@@ -27,7 +27,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ohrwurm import __version__
 from ohrwurm.collection import Collection, Track
-from ohrwurm.collection.conditions import narrowed
+from ohrwurm.collection.conditions import both, narrowed
 from ohrwurm.errors import AudioError, CollectionError, ModelError, OhrwurmError, ProvenanceError
 from ohrwurm.web.playback import Form, audio_response
 from ohrwurm.web.security import LocalOnly
@@ -117,9 +117,9 @@ def create_app(collection: Collection, *, names: Iterable[str] = (), max_upload:
         return room.versions(id, narrowed(where, key=key or None, bpm=bpm or None), k)
 
     @app.get("/api/tracks")
-    def tracks(k: Count = 6) -> dict[str, Any]:
+    def tracks(where: str = "", key: Key = "", bpm: Bpm = "", k: Count = 6) -> dict[str, Any]:
         """A random few of the tracks, to start from."""
-        return room.some(k)
+        return room.some(narrowed(where, key=key or None, bpm=bpm or None), k)
 
     @app.get("/api/track/{id}")
     def track(id: str) -> dict[str, Any]:
@@ -176,8 +176,8 @@ class Room:
     def status(self) -> dict[str, Any]:
         return {"version": __version__, "ready": self.ready.is_set(), **plain(self.collection.status())}
 
-    def some(self, k: int) -> dict[str, Any]:
-        present = self.collection.tracks("status = 'present'")
+    def some(self, where: str, k: int) -> dict[str, Any]:
+        present = self.collection.tracks(both("status = 'present'", where))
         different = {track.id: track for track in present if "silent" not in track.flags.split(",")}
         chosen = random.sample(sorted(different), min(k, len(different)))
         return {"results": [described(different[id]) for id in chosen]}

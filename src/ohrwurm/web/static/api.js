@@ -25,21 +25,22 @@ export const status = () => answer("/api/status");
 
 export const track = (id) => answer(`/api/track/${encodeURIComponent(id)}`);
 
-export const someTracks = () => latest("/api/tracks?k=6");
+export const analysis = (id) => answer(`/api/analysis/${encodeURIComponent(id)}`);
+
+export const someTracks = ({ k = 6, key = "", bpm = "" } = {}) => latest(`/api/tracks?${parameters({ k, key, bpm })}`);
 
 export const versions = (id) => latest(`/api/versions/${encodeURIComponent(id)}`);
 
-export function search({ q = "", not = "", like = "" }) {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ q, not, like })) if (value) query.set(name, value);
-  return latest(`/api/search?${query}`);
+function parameters(values) {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value));
 }
 
-export function searchByFile(file, { q = "", not = "" } = {}) {
-  const query = new URLSearchParams({ name: file.name });
-  if (q) query.set("q", q);
-  if (not) query.set("not", not);
-  return latest(`/api/search-by-file?${query}`, {
+export function search({ q = "", not = "", like = "", key = "", bpm = "" }) {
+  return latest(`/api/search?${parameters({ q, not, like, key, bpm })}`);
+}
+
+export function searchByFile(file, { q = "", not = "", key = "", bpm = "" } = {}) {
+  return latest(`/api/search-by-file?${parameters({ name: file.name, q, not, key, bpm })}`, {
     method: "POST",
     headers: { "Content-Type": "application/octet-stream" },
     body: file,

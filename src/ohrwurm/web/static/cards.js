@@ -1,6 +1,8 @@
 // Results → cards.
 
+import { text } from "./lanes.js";
 import { clock } from "./player.js";
+import { closeView, toggleView } from "./view.js";
 
 const template = document.getElementById("card");
 const list = document.getElementById("cards");
@@ -8,9 +10,11 @@ const list = document.getElementById("cards");
 /**
  * Show `results`, in their order.
  * @param {object[]} results as the API returns them; those without a score are shown without a bar
- * @param {{play: Function, similar: Function, versions: Function | null}} actions called with a result
+ * @param {{play: Function, similar: Function, versions: Function | null, player: object}} actions called with a result;
+ *   the player tells the pictures of tracks where they are
  */
 export function showCards(results, actions) {
+  closeView();
   const best = Math.max(...results.map((result) => result.score ?? 0), 0);
   list.replaceChildren(...results.map((result) => card(result, best, actions)));
 }
@@ -23,6 +27,9 @@ function card(result, best, actions) {
   part("title").textContent = result.title;
   part("title").title = result.path;
   part("by").textContent = [result.artist, result.album, result.year, clock(result.duration)].filter(Boolean).join(" · ");
+
+  part("heard").textContent = heard(result.analysis);
+  if (!part("heard").textContent) part("heard").remove();
 
   if (result.score == null) part("match").remove();
   else {
@@ -46,7 +53,18 @@ function card(result, best, actions) {
     part("versions").setAttribute("aria-label", `Versions of ${name}`);
     part("versions").addEventListener("click", () => actions.versions(result));
   } else part("versions").remove();
+  if (result.analysis && !result.analysis.error) {
+    part("look").setAttribute("aria-label", `Look inside ${name}`);
+    part("look").addEventListener("click", () => toggleView(item, part("look"), result, actions.player));
+  } else part("look").remove();
   return item;
+}
+
+/** What was heard in a track, in a line. */
+function heard(analysis) {
+  if (!analysis) return "";
+  const bpm = analysis.bpm && `${Math.round(analysis.bpm)} bpm`;
+  return [bpm, text(analysis.key ?? "", "keys"), analysis.metre && `${analysis.metre} beats a bar`].filter(Boolean).join(" · ");
 }
 
 /** Mark the card of the track in the player. */

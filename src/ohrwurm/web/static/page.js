@@ -1,16 +1,18 @@
-// The page: one question at a time (words, not-words, an example track, a dropped file, or "versions of"), kept in the
-// address so that back, forward and bookmarks work.
+// The page: one question at a time (words, not-words, an example track, a dropped file, or "versions of"; narrowed by key
+// and tempo), kept in the address so that back, forward and bookmarks work.
 
 import * as api from "./api.js";
 import { markCurrent, showCards } from "./cards.js";
+import * as filters from "./filters.js";
 import { Player } from "./player.js";
 
 const find = (id) => document.getElementById(id);
+const ASKED = ["q", "not", "like", "versions", "key", "bpm"];
 const EXAMPLES = ["solo piano", "string orchestra", "drum and bass", "slow and sad"];
 
 const titles = new Map(); // id → title, for the chip and the headings
 let collection = null; // the last /api/status
-let question = {}; // { q, not, like, versions, file }
+let question = {}; // { q, not, like, versions, key, bpm, file }
 
 const player = new Player(markCurrent);
 
@@ -18,12 +20,12 @@ const player = new Player(markCurrent);
 
 function fromAddress() {
   const query = new URLSearchParams(location.search);
-  return Object.fromEntries(["q", "not", "like", "versions"].map((name) => [name, query.get(name) ?? ""]));
+  return Object.fromEntries(ASKED.map((name) => [name, query.get(name) ?? ""]));
 }
 
 function ask(next) {
   const query = new URLSearchParams();
-  for (const name of ["q", "not", "like", "versions"]) if (next[name]) query.set(name, next[name]);
+  for (const name of ASKED) if (next[name]) query.set(name, next[name]);
   const address = query.size ? `/?${query}` : "/";
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
   return run(next);
@@ -33,9 +35,9 @@ async function run(next) {
   question = next;
   find("words").value = question.q ?? "";
   find("without").value = question.not ?? "";
+  filters.show(question);
   showExample();
-  const asked = question.q || question.not || question.like || question.versions || question.file;
-  if (!asked) return welcome();
+  if (!question.file && !ASKED.some((name) => question[name])) return welcome();
 
   const section = find("results");
   section.setAttribute("aria-busy", "true");
@@ -54,7 +56,8 @@ async function run(next) {
 function fetchAnswer() {
   if (question.file) return api.searchByFile(question.file, question);
   if (question.versions) return api.versions(question.versions);
-  return api.search(question);
+  if (question.q || question.not || question.like) return api.search(question);
+  return api.someTracks({ ...question, k: 50 }); // in any order: there is nothing to be near to
 }
 
 async function titleOf(id) {
@@ -73,6 +76,8 @@ async function heading() {
   if (file) parts.push(`like ${file.name}`);
   if (like) parts.push(`like ${await titleOf(like)}`);
   if (not) parts.push(`not “${not}”`);
+  const among = filters.inWords(question);
+  if (among) parts.push(parts.length ? among : `tracks ${among}`);
   const text = parts.join(", ");
   return text[0].toUpperCase() + text.slice(1);
 }
@@ -108,11 +113,12 @@ function message(title, detail, { bad = false, tries = [] } = {}) {
 function show(results) {
   find("message").hidden = results.length > 0;
   const noun = question.versions ? "candidate" : "track";
-  const order = results.length > 1 ? ", best match first" : "";
+  const order = results.length > 1 && results[0].score != null ? ", best match first" : "";
   find("summary").textContent = results.length ? `${results.length} ${noun}${results.length > 1 ? "s" : ""}${order}` : "";
   present(results);
   if (!results.length) {
     if (question.versions) message("No other version found.", "Nothing in this collection sounds like the same piece.");
+    else if (filters.inWords(question)) message("Nothing found.", "Try another key or a wider range of tempi.");
     else message("Nothing found.", "Try fewer words, or remove what is excluded.");
   }
 }
@@ -124,7 +130,8 @@ function present(results) {
       if (player.current?.id === result.id && !restart && !player.audio.error) player.toggle();
       else player.start(result);
     },
-    similar: (result) => ask({ like: result.id }),
+    player,
+    similar: (result) => ask({ like: result.id, ...filters.chosen() }),
     versions: can("versions") ? (result) => ask({ versions: result.id }) : null,
   });
   markCurrent(player.current?.id, !player.audio.paused);
@@ -179,6 +186,7 @@ async function refreshStatus() {
       box.disabled = !can("words");
       if (box.disabled) box.placeholder = box === find("words") ? "no model for words here" : "";
     }
+    filters.offer(Object.keys(collection.analysed).length > 0);
     if (!before && !Object.values(question).some(Boolean)) welcome();
     if (!ready) setTimeout(refreshStatus, 700);
   } catch (error) {
@@ -193,18 +201,20 @@ find("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const q = find("words").value.trim();
   const not = find("without").value.trim();
-  ask({ q, not, like: question.like, file: question.file });
+  ask({ q, not, like: question.like, file: question.file, ...filters.chosen() });
 });
 
+filters.onChange(() => find("search").requestSubmit());
+
 find("example-remove").addEventListener("click", () => {
-  ask({ q: question.q, not: question.not });
+  ask({ q: question.q, not: question.not, ...filters.chosen() });
   find("words").focus();
 });
 
 find("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
   event.target.value = ""; // so that the same file can be chosen again
-  if (file) ask({ file });
+  if (file) ask({ file, ...filters.chosen() });
 });
 
 addEventListener("popstate", () => run(fromAddress()));
@@ -234,7 +244,7 @@ addEventListener("drop", (event) => {
   depth = 0;
   dropping(false);
   const [file] = event.dataTransfer.files;
-  if (file) ask({ file });
+  if (file) ask({ file, ...filters.chosen() });
 });
 
 refreshStatus();

@@ -36,9 +36,8 @@ export class Player {
     this.audio.addEventListener("error", () => this.failed());
   }
 
-  /** Play `track` from where it matched best. */
-  start(track) {
-    const position = track.position ?? 0;
+  /** Play `track` from where it matched best, or from `at` seconds. */
+  start(track, { at = track.position ?? 0 } = {}) {
     const same = this.current?.id === track.id && !this.audio.error;
     this.current = track;
     find("player").hidden = false;
@@ -46,17 +45,18 @@ export class Player {
     find("now-artist").textContent = track.artist ? `· ${track.artist}` : "";
     find("now-problem").textContent = "";
     find("back").hidden = track.position == null;
-    if (same) this.audio.currentTime = position;
+    this.from = at;
+    if (same) this.audio.currentTime = at;
     else this.load({ asWAV: false });
     this.length(track.duration || this.audio.duration);
-    this.time(position);
+    this.time(at);
     this.play();
   }
 
   load({ asWAV }) {
     this.asWAV = asWAV;
     // The fragment makes the browser begin there, without a burst of the first second.
-    this.audio.src = `${audioURL(this.current.id, { asWAV })}#t=${this.current.position ?? 0}`;
+    this.audio.src = `${audioURL(this.current.id, { asWAV })}#t=${this.from}`;
   }
 
   toggle() {
