@@ -149,6 +149,23 @@ def test_intervals_are_drawn_over_works(tmp_path: Path) -> None:
     assert found.outcome.interval.startswith("95 % bootstrap over works")
 
 
+def test_a_published_fold_alone(tmp_path: Path) -> None:
+    tracks = []
+    for number in range(4):
+        truth = write(tmp_path / "truth", str(number), beats())
+        write(tmp_path / "estimates", str(number), beats(TIMES + (0.2 if number == 3 else 0)))
+        tracks.append(Track(str(number), f"{number}.wav", annotations={"beats": truth, "fold": number % 2}))
+    given: Any = {"cache": False, "estimates": tmp_path / "estimates"}
+    found = [evaluate("beats", None, Manifest(tracks), fold=fold, **given) for fold in (0, 1)]
+    assert [value(report, "F-measure") for report in found] == [1.0, 0.5]
+    assert [report.outcome.counts["tracks"] for report in found] == [2, 2]
+    with pytest.raises(DataError, match="no track is in fold 7; there are 0, 1"):
+        evaluate("beats", None, Manifest(tracks), fold=7, **given)
+    bare = [replace(track, annotations={"beats": track.annotations["beats"]}) for track in tracks]
+    with pytest.raises(DataError, match=r"put 8-fold\.folds into its folder"):
+        evaluate("beats", None, Manifest(bare), fold=0, **given)
+
+
 # Chords ---------------------------------------------------------------------------------------------------------------
 
 

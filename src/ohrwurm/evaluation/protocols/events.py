@@ -53,9 +53,12 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Options:
-    """Where estimates come from."""
+    """Where estimates come from, and of which tracks."""
 
     estimates: Path | None = option(None, HELP, metavar="DIR", exists=True, file_okay=False)
+    fold: int | None = option(
+        None, "Only the tracks of this published fold (annotation `fold`), which a model was not trained on.", min=0
+    )
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def gather(
         DataError: no annotation or no audio of any of them can be used.
     """
     references, remarks = _references(job, kind, truth or partial(reference, kind))
-    chosen = [track for track in job.test() if track.track_id in references]
+    chosen = [track for track in tested(job) if track.track_id in references]
     if job.options.estimates is not None:
         job.model = files_in(job.options.estimates, kind, chosen)  # type: ignore[assignment]
     system: Any = job.model
@@ -177,6 +180,25 @@ def gather(
     if failed:
         job.warn(f"{len(failed)} estimates could not be made or read and count 0, e.g. {remarks[failed[0]][-1]}")
     return Found(tuple(pairs), {name: lines for name, lines in remarks.items() if lines})
+
+
+def tested(job: Job[Any]) -> list[Track]:
+    """The tracks that are measured: the test set, or a fold of it.
+
+    Raises:
+        DataError: none of them is in that fold.
+    """
+    tracks, fold = job.test(), job.options.fold
+    if fold is None:
+        return tracks
+    found = [track for track in tracks if str(track.annotations.get("fold", "")) == str(fold)]
+    if not found:
+        there = sorted({str(track.annotations["fold"]) for track in tracks if "fold" in track.annotations})
+        raise DataError(
+            f"{job.recordings.name}: no track is in fold {fold}; "
+            + (f"there are {', '.join(there)}" if there else "folds are not known: put 8-fold.folds into its folder")
+        )
+    return found
 
 
 def hearing_folder(job: Job[Any]) -> Path:
@@ -276,7 +298,7 @@ def _references(
     """The references of the test tracks that have one, and the remarks on them."""
     found: dict[str, Reading[Any]] = {}
     without = 0
-    for track in job.test():
+    for track in tested(job):
         try:
             said = truth(track)
         except NothingKnown:
