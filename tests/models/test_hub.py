@@ -14,12 +14,14 @@ import pytest
 import torch
 import yaml
 from servers import Files, Hub, Site, serving
+from small_headed import SPECS, small_encoder
 
 import ohrwurm
 from ohrwurm import transfer
 from ohrwurm.errors import ModelError, TransferError
 from ohrwurm.models import hub, registry
 from ohrwurm.models.base import ModelCard
+from ohrwurm.models.headed import HeadedEncoder
 
 REPO = "someone/pitch"
 
@@ -202,6 +204,11 @@ def test_only_whole_model_folders_are_pushed(site: Site, tmp_path: Path) -> None
     (folder / "model.safetensors").write_bytes(b"other")
     with pytest.raises(ModelError, match="do not belong together"):
         hub.push(folder, "hf:me/mine")
+    encoder = registry.save(small_encoder(), tmp_path / "encoder")
+    place = {"model": str(encoder)}
+    probe = HeadedEncoder.around(registry.load(encoder), SPECS[:1], name="p", own_encoder=False, found_at=place)
+    with pytest.raises(ModelError, match="on this machine. Push that first"):
+        hub.push(registry.save(probe, tmp_path / "probe"), "hf:me/mine")
     assert site.asked == []
 
 

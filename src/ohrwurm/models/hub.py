@@ -213,7 +213,8 @@ def push(source: str | Path, reference: str, private: bool = False, message: str
     """Upload a model folder to the hub; returns the address of the commit. The repository is made if need be.
 
     Raises:
-        ModelError: it is no model folder, or its weights are not those of its card.
+        ModelError: it is no model folder, its weights are not those of its card, or its encoder is not in it and lies
+            on this machine alone.
         TransferError: the hub refuses, or cannot be reached.
     """
     wanted = Reference.parse(reference)
@@ -221,6 +222,12 @@ def push(source: str | Path, reference: str, private: bool = False, message: str
     if not _complete(source):
         raise ModelError(f"{source}: no model folder (it needs {' and '.join(REQUIRED)})")
     card = _check(str(source), source)
+    for place in (card.parameters.get("found_at") or {}).values():
+        if Path(place).is_absolute():  # nobody else has it, and where it lies is nobody else's business
+            raise ModelError(
+                f"{source}: holds heads alone; their encoder is {place}, on this machine. Push that first and train the "
+                "heads on it by its hf: name, or train them with task.own_encoder=true"
+            )
     registry.load(source)  # what does not load here loads nowhere
     hub = _hub()
     api = hub.HfApi(endpoint=_endpoint(), library_name="ohrwurm")
