@@ -225,8 +225,8 @@ def push(source: str | Path, reference: str, private: bool = False, message: str
     for place in (card.parameters.get("found_at") or {}).values():
         if Path(place).is_absolute():  # nobody else has it, and where it lies is nobody else's business
             raise ModelError(
-                f"{source}: holds heads alone; their encoder is {place}, on this machine. Push that first and train the "
-                "heads on it by its hf: name, or train them with task.own_encoder=true"
+                f"{source}: holds heads alone; their encoder is {place}, on this machine. Push that first and train "
+                "the heads on it by its hf: name, or train them with task.own_encoder=true"
             )
     registry.load(source)  # what does not load here loads nowhere
     hub = _hub()
