@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -178,7 +177,7 @@ def analyze_many(
         except Exception as error:
             return number, of_one_file(file, error)
 
-    return _in_order(pool.run(list(enumerate(files)), one, workers=workers))
+    return pool.in_order(pool.run(list(enumerate(files)), one, workers=workers))
 
 
 def analyze_with(
@@ -256,14 +255,3 @@ def decided(
     if "tags" in asked and "tags" in heard.specs:
         found["tags"] = decisions.tags_of(heard, settings)
     return Analysis(heard.file, heard.duration, heard.card.provenance, **found, remarks=tuple(remarks))
-
-
-def _in_order(numbered: Generator[tuple[int, Analysis | AudioError]]) -> Iterator[Analysis | AudioError]:
-    early: dict[int, Analysis | AudioError] = {}
-    due = 0
-    with closing(numbered):
-        for number, found in numbered:
-            early[number] = found
-            while due in early:
-                yield early.pop(due)
-                due += 1

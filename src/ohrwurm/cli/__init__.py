@@ -19,7 +19,7 @@ app = typer.Typer(
 
 # Modules that define `register(app)`.
 GROUPS = (
-    "collection", "embed", "serve", "demo", "models", "train", "evaluate", "report", "data", "data_folders",
+    "collection", "embed", "analyze", "serve", "demo", "models", "train", "evaluate", "report", "data", "data_folders",
     "version_files",
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import torch
@@ -88,6 +88,22 @@ def run(
             stop.set()
             for thread in threads:
                 thread.join(timeout=5)
+
+
+def in_order(numbered: Generator[tuple[int, Result], None, None]) -> Generator[Result, None, None]:
+    """The results of a `run` over numbered items in the order of their numbers, each as soon as it is due.
+
+    >>> list(in_order(pair for pair in [(1, "b"), (0, "a"), (2, "c")]))
+    ['a', 'b', 'c']
+    """
+    early: dict[int, Result] = {}
+    due = 0
+    with closing(numbered):
+        for number, result in numbered:
+            early[number] = result
+            while due in early:
+                yield early.pop(due)
+                due += 1
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ohrwurm.analysis.formats import lanes
 from ohrwurm.analysis.formats.envelope import envelope
-from ohrwurm.analysis.formats.lanes import FAINT, INK, PAPER, Lane, Scale
+from ohrwurm.analysis.formats.lanes import FAINT, INK, PAPER, Scale
 from ohrwurm.analysis.recording import Analysis
+from ohrwurm.analysis.summary import clock
 from ohrwurm.atomic import write_bytes
 from ohrwurm.errors import DataError
 
@@ -62,33 +63,38 @@ def picture(analysis: Analysis, form: Literal["png", "svg"] = "png") -> bytes:
     check_installed()
     import matplotlib
 
-    sound = envelope(analysis.file, analysis.duration, round(_width(analysis.duration) * DPI / 2))
     stream = io.BytesIO()
-    with _drawing, warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none"}):
+    with _drawing, warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "o"}):
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that no font here has is a box
-        sheet = _sheet(analysis, lanes.lanes(analysis, sound))
+        sheet = drawn(analysis)
         metadata: dict[str, str | None] = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
         sheet.savefig(stream, format=form, dpi=DPI, facecolor=PAPER, metadata=metadata)
     return stream.getvalue()
 
 
-def _sheet(analysis: Analysis, drawn: list[Lane]) -> Figure:
+def drawn(analysis: Analysis) -> Figure:
+    """The picture as matplotlib has it.
+
+    Raises:
+        AudioError: the audio cannot be read.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     width = _width(analysis.duration)
+    found = lanes.lanes(analysis, envelope(analysis.file, analysis.duration, round(width * DPI / 2)))
     remarks = _remarks(analysis, width)
     foot = FOOT + LINE * max(1, len(remarks))
-    height = HEAD + sum(lane.height + GAP for lane in drawn) + foot
+    height = HEAD + sum(lane.height + GAP for lane in found) + foot
     sheet = Figure(figsize=(width, height), facecolor=PAPER)
     FigureCanvasAgg(sheet)
     scale = Scale(analysis.duration, (width - LEFT - RIGHT) * 72 / max(analysis.duration, 1e-3))
     top = height - HEAD
-    for number, lane in enumerate(drawn):
+    for number, lane in enumerate(found):
         bottom = top - lane.height
         place = (LEFT / width, bottom / height, (width - LEFT - RIGHT) / width, lane.height / height)
         axes = sheet.add_axes(place)
-        lanes.prepare(axes, scale, lane.name, last=number == len(drawn) - 1)
+        lanes.prepare(axes, scale, lane.name, last=number == len(found) - 1)
         lane.draw(axes, scale)
         top = bottom - GAP
     left = LEFT / width
@@ -105,7 +111,7 @@ def _sheet(analysis: Analysis, drawn: list[Lane]) -> Figure:
 
 def _facts(analysis: Analysis) -> str:
     """Duration, tempo, metre, key and tags in one line."""
-    facts = [lanes.clock(analysis.duration)]
+    facts = [clock(analysis.duration)]
     if analysis.tempo is not None:
         facts.append(f"{analysis.tempo.bpm:.1f} bpm" if analysis.tempo.bpm else "no tempo")
     if analysis.metre is not None:

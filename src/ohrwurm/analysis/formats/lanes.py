@@ -18,6 +18,7 @@ from ohrwurm.analysis.formats.envelope import Envelope
 from ohrwurm.analysis.harte import parse
 from ohrwurm.analysis.recording import Analysis
 from ohrwurm.analysis.section_classes import CLASSES
+from ohrwurm.analysis.summary import clock
 from ohrwurm.analysis.tempo import Tempo, tempo_curve
 from ohrwurm.errors import DataError
 from ohrwurm.events import TONICS, Beats, Key, Spans, pitch_class
@@ -97,17 +98,6 @@ def legend(sheet: Figure, right: float, middle: float) -> None:
         bbox_to_anchor=(right, middle), ncols=len(shades), fontsize=7.5, labelcolor=FAINT, handlelength=1.2,
         handleheight=0.9, columnspacing=1.2, borderaxespad=0, borderpad=0,
     )  # fmt: skip
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss.
-
-    >>> clock(75), clock(3601)
-    ('1:15', '1:00:01')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def hue(root: float, lightness: float, chroma: float = 0.11) -> tuple[float, float, float]:
