@@ -34,6 +34,7 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds bet
 LETTER = 0.62  # mean width of a letter, of its size
 DENSE = 4.0  # points between beats that are still told apart; bars need twice that
 NUMBERED = 24.0  # points between numbers of bars
+EDGE = 0.6  # points around a box
 OTHER = 0.42  # lightness of chords that are neither major nor minor
 MAJOR, MINOR = 0.80, 0.60
 
@@ -184,7 +185,7 @@ def _chords(chords: Spans, key: Key | None, beats: Beats | None, axes: Axes, sca
         each = _every((bars[-1] - bars[0]) / (len(bars) - 1) * scale.points, 4 * DENSE)
         axes.vlines(bars[::each], low, 11.6, color=GRID, linewidth=0.5)
     axes.hlines(np.arange(-0.5, 11.5), 0, scale.duration, color=GRID, linewidth=0.4)
-    _boxes(axes, boxes, colours)
+    _boxes(axes, scale, boxes, colours)
     for x, level, name, colour in texts:
         axes.text(x, level, name, size=6.5, color=colour, ha="center", va="center", clip_on=True, parse_math=False)
     axes.set_ylim(low, 11.6)
@@ -210,7 +211,7 @@ def _keys(keys: Spans, axes: Axes, scale: Scale) -> None:
         tonic, _, mode = label.partition(" ")
         return hue(pitch_class(tonic), MAJOR if mode == "major" else MINOR) if mode else NONE
 
-    _blocks(axes, scale, keys, colour, lambda label: ("no key" if label == "N" else label, key_name(label)))
+    _blocks(axes, scale, keys, colour, lambda label: ("no key",) if label == "N" else (label, key_name(label)))
 
 
 def _sections(sections: Spans, axes: Axes, scale: Scale) -> None:
@@ -222,7 +223,7 @@ def _sections(sections: Spans, axes: Axes, scale: Scale) -> None:
         place = CLASSES.index(label) if label in CLASSES else others.index(label) % 12
         return hue(place * 7 * 5 % 12, 0.87, 0.07)
 
-    _blocks(axes, scale, sections, colour, lambda label: (label, label[:3], label[:1]))
+    _blocks(axes, scale, sections, colour, lambda label: (label, label[:3]))
 
 
 def _blocks(
@@ -234,7 +235,7 @@ def _blocks(
 ) -> None:
     """One row of labelled blocks; of the names of a label the first that fits is written."""
     rows = list(zip(spans.intervals.tolist(), spans.labels, strict=True))
-    _boxes(axes, [[(a, 0), (b, 0), (b, 1), (a, 1)] for (a, b), _ in rows], [colour(label) for _, label in rows])
+    _boxes(axes, scale, [[(a, 0), (b, 0), (b, 1), (a, 1)] for (a, b), _ in rows], [colour(name) for _, name in rows])
     axes.set_ylim(0, 1)
     for (start, end), label in rows:
         width = (end - start) * scale.points
@@ -245,10 +246,17 @@ def _blocks(
             )  # fmt: skip
 
 
-def _boxes(axes: Axes, boxes: list[list[tuple[float, float]]], colours: list[tuple[float, float, float] | str]) -> None:
+def _boxes(
+    axes: Axes,
+    scale: Scale,
+    boxes: list[list[tuple[float, float]]],
+    colours: list[tuple[float, float, float] | str],
+) -> None:
+    """Corners `(4, 2)` in colours, with a gap between those that are wide enough for one."""
     from matplotlib.collections import PolyCollection
 
-    axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors=PAPER, linewidths=0.6, zorder=2))
+    gaps = [EDGE if (box[1][0] - box[0][0]) * scale.points > 5 * EDGE else 0.0 for box in boxes]
+    axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors=PAPER, linewidths=gaps, zorder=2))
 
 
 def _remark(axes: Axes, text: str) -> None:
