@@ -209,7 +209,8 @@ def status(collection: CollectionOption = None, as_json: JsonOption = False) -> 
             behind = f", {found.tracks - count} to do" if count < found.tracks else ""
             lines.append(("analysed", f"{count} by {name.partition(':')[0]}{behind}"))
         if not found.analysed:
-            lines.append(("analysed", "none (ohrwurm analyze --collection: beats, chords, key, sections)"))
+            command = f"ohrwurm analyze --collection {shlex.quote(found.path)}"
+            lines.append(("analysed", f"none; {command} finds beats, chords, key, sections"))
         if found.analysis_failures:
             lines.append(("", f"{found.analysis_failures} could not be analysed (ohrwurm errors lists them)"))
         for m in found.models:
@@ -225,7 +226,8 @@ def errors(collection: CollectionOption = None, as_json: JsonOption = False) -> 
     Example: ohrwurm errors
     """
     with reporting():
-        failures = _open(collection).errors()
+        music = _open(collection)
+        failures = music.errors()
         if as_json:
             _print_json({"errors": [asdict(f) for f in failures]})
             return
@@ -235,7 +237,8 @@ def errors(collection: CollectionOption = None, as_json: JsonOption = False) -> 
             typer.echo(f"{failure.path}: {what}{failure.reason}{detail}")
         if failures:
             again = ["ohrwurm index --retry"] if any(f.stage == "index" for f in failures) else []
-            again += ["ohrwurm analyze --collection --retry"] if any(f.stage == "analyze" for f in failures) else []
+            if any(f.stage == "analyze" for f in failures):
+                again.append(f"ohrwurm analyze --collection {shlex.quote(str(music.path))} --retry")
             typer.echo(f"\n{len(failures)} files. After repairing them: {' and '.join(again)}", err=True)
         else:
             typer.echo("No errors.", err=True)

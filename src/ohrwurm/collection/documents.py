@@ -28,6 +28,7 @@ class Documents:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._again = f"Make it again: ohrwurm analyze --overwrite --collection {folder.parent}"
 
     def path(self, content: str, model: str) -> Path:
         """Where the analysis of a content by a model lies."""
@@ -47,11 +48,9 @@ class Documents:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CollectionError(
-                f"{path}: the analysis cannot be read ({error}). Make it again: ohrwurm analyze --collection"
-            ) from error
+            raise CollectionError(f"{path}: the analysis cannot be read ({error}). {self._again}") from error
         if not isinstance(found, dict):
-            raise CollectionError(f"{path} holds no analysis. Make it again: ohrwurm analyze --collection")
+            raise CollectionError(f"{path} holds no analysis. {self._again}")
         return found
 
     def remove(self, content: str, model: str) -> None:

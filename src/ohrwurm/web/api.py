@@ -209,7 +209,8 @@ class Room:
     def analysis(self, id: str) -> dict[str, Any]:
         track = self.track(id)
         if track.analysis is None or track.analysis.error:
-            raise HTTPException(404, f"{track.title} was not analysed. `ohrwurm analyze --collection` does it.")
+            does = f"`ohrwurm analyze --collection {self.collection.path}` does it."
+            raise HTTPException(404, f"{track.title} was not analysed. {does}")
         found = self.collection.analysis(track.content)
         return plain({name: value for name, value in found.items() if name != "file"})
 
