@@ -15,7 +15,7 @@ from made_up import made_up, tone
 
 from ohrwurm.analysis import job
 from ohrwurm.analysis.formats import from_json
-from ohrwurm.analysis.job import Outcome, analyze_files, places
+from ohrwurm.analysis.job import Outcome, analyze_files, places, writing_to
 from ohrwurm.errors import AudioError, DataError, ModelError
 from ohrwurm.models.headed import HeadedEncoder
 
@@ -198,6 +198,16 @@ def test_a_disk_that_refuses_ends_the_run_with_its_reason(
     (tmp_path / "out").write_text("a file, and no folder")
     with pytest.raises(DataError, match=r"cannot be written .* What was done is kept"):
         run(music[:1], tmp_path / "out", headed)
+
+
+def test_one_run_at_a_time_writes_to_a_folder_and_tidies_up(tmp_path: Path) -> None:
+    left = tmp_path / "out" / "a" / ".song.json.0123456789ab.tmp.json"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with writing_to(tmp_path / "out"):
+        assert not left.exists()
+        with pytest.raises(DataError, match="another run is writing there"), writing_to(tmp_path / "out"):
+            pass
 
 
 def test_what_is_wrong_is_said_before_the_first_file(tmp_path: Path, headed: HeadedEncoder) -> None:

@@ -21,12 +21,13 @@ from typing import Any
 from ohrwurm.analysis.formats import checked, files_of, write
 from ohrwurm.analysis.formats.json import plain, restored
 from ohrwurm.analysis.recording import HEADS, TASKS, Analysis, analyze_with, listening
-from ohrwurm.atomic import write_bytes
+from ohrwurm.atomic import remove_unfinished, write_bytes
 from ohrwurm.audio.isolation import Decoder
 from ohrwurm.checksums import content_hash
 from ohrwurm.embedding.files import of_one_file, shared_lock
 from ohrwurm.embedding.workers import in_order, run
 from ohrwurm.errors import AudioError, DataError
+from ohrwurm.locks import holding
 from ohrwurm.models.headed import HeadedEncoder
 
 HIDDEN = ".ohrwurm"
@@ -62,6 +63,23 @@ class Place:
 
     base: Path
     kept: Path
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Have a folder of analyses to oneself, without what killed runs left unfinished.
+
+    Raises:
+        DataError: another run writes there, or the disk refuses.
+    """
+    hidden = folder / HIDDEN
+    with _disk(folder):
+        hidden.mkdir(parents=True, exist_ok=True)
+    with holding(hidden / ".lock") as mine:
+        if not mine:
+            raise DataError(f"{folder}: another run is writing there. Wait for it, or name another folder.")
+        remove_unfinished(folder)
+        yield
 
 
 def places(files: Sequence[str], folder: Path, tops: Sequence[str | Path]) -> dict[str, Place]:

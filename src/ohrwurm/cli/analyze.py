@@ -97,7 +97,7 @@ def analyze(
     with reporting(), ExitStack() as stack:
         from ohrwurm.analysis.formats import checked
         from ohrwurm.analysis.hearing import with_heads
-        from ohrwurm.analysis.job import analyze_files, places, tasks_of
+        from ohrwurm.analysis.job import analyze_files, places, tasks_of, writing_to
         from ohrwurm.models.registry import load
 
         wanted = checked(_words(formats) or ["json"])
@@ -111,6 +111,8 @@ def analyze(
             # The lock of the collection is held from here on, so that two runs do not listen to the same tracks.
             run.analyses = stack.enter_context(music.analyzing())
             files = _pending(music, encoder, asked, overwrite, retry)
+        if out is not None:
+            stack.enter_context(writing_to(out))
         for file, reason in failed:
             run.fail(file, "unreadable", reason)
         tops = [path if path.is_dir() else path.parent for path in sources or map(Path, files)]
