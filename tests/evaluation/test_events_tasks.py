@@ -327,6 +327,9 @@ def test_a_system_of_ones_own_listens_once(tmp_path: Path) -> None:
         assert found.model == "mine"
         assert any("1 of 3 recordings left out" in warning for warning in found.outcome.warnings)
     assert calls == [8000, 8000]
+    more: Any = {"cache": tmp_path / "cache", "workers": 1}
+    run("key", system, Recordings(Manifest(tracks), "mine"), descending_fifths=True, protocol="marble", **more)
+    assert calls == [8000, 8000]  # what is measured otherwise is not asked again
 
 
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:

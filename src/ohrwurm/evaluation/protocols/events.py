@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,7 @@ from ohrwurm.evaluation.report import Figure, Items, Outcome
 from ohrwurm.evaluation.systems import Events, System, files_in, kept, plain
 from ohrwurm.evaluation.systems import known as known_systems
 from ohrwurm.evaluation.systems import load as load_system
-from ohrwurm.evaluation.task import Job, Recordings, option
+from ohrwurm.evaluation.task import Job, NoOptions, Recordings, option
 from ohrwurm.events import Key
 from ohrwurm.models.base import Precision
 from ohrwurm.models.frame_heads import Target
@@ -150,13 +150,12 @@ def gather(
     if job.options.estimates is not None:
         job.model = files_in(job.options.estimates, kind, chosen)  # type: ignore[assignment]
     system: Any = job.model
-    asked = ""  # other systems are asked once, whatever their answers are used for
     if isinstance(job.model, HeadedEncoder):
-        system, asked = listening_system(job.model, kind, how, hearing_folder(job)), how.name
+        system = listening_system(job.model, kind, how, hearing_folder(job))
     job.asked |= set(references)
     pairs: list[Pair] = []
     failed: list[str] = []
-    for number, (track, made) in enumerate(zip(chosen, _estimates(job, system, chosen, asked), strict=True), 1):
+    for number, (track, made) in enumerate(zip(chosen, _estimates(job, system, chosen, how), strict=True), 1):
         if job.progress is not None:
             job.progress(number, len(chosen))
         name = track.track_id
@@ -320,13 +319,16 @@ def _references(
 
 
 def _estimates(
-    job: Job[Any], system: System, tracks: Sequence[Track], asked: str
+    job: Job[Any], system: System, tracks: Sequence[Track], how: Listening
 ) -> Iterator[Events | OhrwurmError | None]:
     """What the system finds in each track; what it has heard is kept, so that a killed run goes on."""
     if not system.listens:
         yield from system.all_events(tracks)
         return
-    folder = job.folder("estimates", asked)
+    if isinstance(job.model, HeadedEncoder):
+        folder = job.folder("estimates", how.name)
+    else:  # is asked once, whatever its answers are measured by
+        folder = replace(job, options=NoOptions(), protocol="corrected", seed=0).folder("estimates")
     files = {t.track_id: folder / f"{hashlib.sha256(t.track_id.encode()).hexdigest()[:24]}.json" for t in tracks}
     there = {name: events for name, file in files.items() if (events := kept(file)) is not None}
     made = system.all_events([t for t in tracks if t.track_id not in there], job.workers or default_workers())
