@@ -98,6 +98,25 @@ def test_readers_give_the_same_values(tmp_path: Path, ending: str) -> None:
         assert np.abs(found.intervals - truth.intervals).max() < 1e-6
 
 
+@pytest.mark.parametrize("format", ["json", "jams", "lab"])
+def test_a_folder_of_analyses_can_be_evaluated(tmp_path: Path, format: str) -> None:
+    from ohrwurm.audio.isolation import Decoder
+    from ohrwurm.data.tracks import Track
+    from ohrwurm.evaluation.systems import files_in
+
+    track = Track("t1", "music/song.mp3", "test")
+    write(EVERYTHING, tmp_path / "song", [format, "beats", "csv"])
+    for kind in annotations.KINDS:
+        system = files_in(tmp_path, kind, [track])
+        found = system.events(track, Decoder())
+        assert found is not None, kind
+        truth = getattr(EVERYTHING, kind)
+        if isinstance(found, Key):
+            assert found.label == truth.label
+        else:
+            assert len(found) == len(truth)
+
+
 def test_keys_in_time_are_read_again(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path / "a", ["lab", "jams"])
     assert EVERYTHING.keys is not None
