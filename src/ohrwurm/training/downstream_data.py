@@ -30,12 +30,14 @@ SHORTEST = 1.0  # seconds of a track that is used
 DISTURBANCES = ("level", "curve", "noise_floor", "mask")
 
 
-def sources(data: str | Sequence[str]) -> list[str]:
+def sources(data: str | Sequence[str] | None) -> list[str]:
     """Manifests, folders or packs: a list, or one text with commas between them.
 
     >>> sources("a.csv, b.csv"), sources(["a,b.csv"])
     (['a.csv', 'b.csv'], ['a,b.csv'])
     """
+    if not data:
+        return []
     if not isinstance(data, str):
         return [str(source) for source in data]
     return [data] if Path(data).exists() else [part.strip() for part in data.split(",") if part.strip()]
@@ -57,7 +59,7 @@ class AnnotatedTracks:
         RecipeError: no `data`. DataError: a head without an annotated training or validation track.
     """
 
-    def __init__(self, data: str | Sequence[str], sample_rate: int, tasks: Sequence[str]) -> None:
+    def __init__(self, data: str | Sequence[str] | None, sample_rate: int, tasks: Sequence[str]) -> None:
         found = sources(data)
         if not found:
             raise RecipeError("what to train on? give a manifest with annotations: --data MANIFEST")
@@ -157,7 +159,7 @@ class Augment:
         if unknown:
             raise RecipeError(f"augment.{unknown[0]}: there are transpose, {', '.join(DISTURBANCES)}")
         self.transpose = int(settings.get("transpose", 0))
-        self.disturbance = {name: float(settings[name]) for name in DISTURBANCES if name in settings}
+        self.disturbance = {name: float(settings[name]) for name in DISTURBANCES if settings.get(name)}
         self.chain, self.kind, self.bands = chain, kind, bands_per_semitone
         if kind == "states" and (self.transpose or self.disturbance or chain):
             raise RecipeError("keep=states: kept states cannot be augmented; leave augment and augmentations out")
