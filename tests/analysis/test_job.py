@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -166,7 +165,7 @@ def test_a_run_that_is_stopped_goes_on(
         real(file, data)
 
     monkeypatch.setattr(job, "write_bytes", killed)
-    with pytest.raises(KeyboardInterrupt), closing(_started(music, headed, where)) as outcomes:
+    with pytest.raises(KeyboardInterrupt), closing(analyze_files(music, headed, where=where, workers=1)) as outcomes:
         list(outcomes)
     monkeypatch.setattr(job, "write_bytes", real)
     before = len(listened)
@@ -174,10 +173,6 @@ def test_a_run_that_is_stopped_goes_on(
     assert [o.reused for o in found] == [True, True, False, False]
     assert [name for name, _ in listened[before:]] == ["b/more.wav"]
     assert tree(out) == {"a/song.json", "b/song.json", "b/more.json"}
-
-
-def _started(files: list[str], model: HeadedEncoder, where: Any) -> Iterator[Outcome]:
-    yield from analyze_files(files, model, where=where, workers=1)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x1f\x8b broken", b"no gzip"])

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,7 +138,7 @@ def analyze_files(
     formats: Sequence[str] = ("json",),
     overwrite: bool = False,
     workers: int | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Analyse recordings, and write the files of each as soon as it is done; outcomes come in the order of `files`.
 
     Args:

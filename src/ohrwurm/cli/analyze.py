@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,14 +127,14 @@ def analyze(
         )
         # Where summaries are printed, they are the progress.
         quiet = as_json or not run.brief
-        with progress_bar("Listening", quiet=quiet) as progress:
+        with progress_bar("Listening", quiet=quiet) as progress, closing(outcomes):
             for done, outcome in enumerate(outcomes, 1):
                 run.take(outcome)
                 if progress is not None:
                     progress(done, len(files))
         stack.close()
         run.report(out, music)
-    if run.errors or not (files or music):
+    if run.errors or (music is None and not files):
         raise typer.Exit(NOTHING)
 
 
