@@ -40,7 +40,7 @@ from ohrwurm.training.task import Task, generator, rounded
 
 log = logging.getLogger(__name__)
 WINDOWS = {"beats": 6.0, "chords": 12.0, "chord-parts": 12.0, "sections": 24.0, "key": 12.0, "tags": 29.1}  # paper
-TRIED = 2.0  # seconds of silence that show which parameters the heads depend on
+TRIED = 2.0  # seconds of silence, or what the encoder needs, that show which parameters the heads depend on
 
 
 class DownstreamTask(Task):
@@ -208,7 +208,8 @@ class DownstreamTask(Task):
         elif settings.lora and not adapt(model.encoder, settings.lora, settings.lora_alpha, settings.lora_layers):
             raise RecipeError(f"lora_layers: {settings.model} has no linear layer {', '.join(settings.lora_layers)}")
         model.eval()
-        short = min(self.window, TRIED)
+        least = encoder.card.minimum or encoder.card.window
+        short = min(self.window, max(TRIED, least))
         heard = model.hear(torch.zeros(1, round(short * encoder.card.sample_rate)))
         freeze_unused(model, torch.stack([x.float().sum() for said in heard.values() for x in said.values()]))
         return model.train()
