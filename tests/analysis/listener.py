@@ -24,11 +24,12 @@ SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 class Listener(AudioEncoder):
     """`(B, samples)` → frames `(B, samples // 160, 13)`."""
 
-    feature_hop, feature_reach = HOP, 1024
+    feature_hop = HOP
 
-    def __init__(self) -> None:
+    def __init__(self, fft: int = 2048) -> None:
         super().__init__()
-        self.chroma = Chroma(RATE, 2048, HOP, silence=1e-3)
+        self.feature_reach = fft // 2
+        self.chroma = Chroma(RATE, fft, HOP, silence=1e-3)
         self.card = ModelCard("listener", "listener", RATE, 6.0, 6.0, 13, ("sound",), "", minimum=0.3, frame_rate=50.0)
 
     @property
@@ -53,11 +54,11 @@ class Listener(AudioEncoder):
         return self.encode_features(self.features(waveform))
 
 
-def listener(window: float = 6.0) -> HeadedEncoder:
+def listener(window: float = 6.0, fft: int = 2048) -> HeadedEncoder:
     """Beats are louder than 0.5, downbeats than 0.85; chords and keys go by tones; the tag "not" is never told."""
     specs = [HeadSpec(task, hidden=None) for task in ("beats", "chords", "key")]
     specs.append(HeadSpec("tags", classes=("loud", "not"), hidden=None))
-    model = HeadedEncoder.around(Listener(), specs, name="listener", window=window)
+    model = HeadedEncoder.around(Listener(fft), specs, name="listener", window=window)
     with torch.no_grad():
         heads = {name: head.mlp for name, head in model.heads.items()}  # type: ignore[union-attr]
         for head in heads.values():

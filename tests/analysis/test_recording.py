@@ -231,7 +231,7 @@ import resource, sys
 sys.path[:0] = {paths!r}
 from listener import listener
 from ohrwurm.analysis.recording import analyze
-model = listener()
+model = listener(window=24.0, fft=256)
 for file in sys.argv[1:]:
     found = analyze(file, model=model)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, round(found.duration), len(found.beats))
@@ -239,6 +239,7 @@ for file in sys.argv[1:]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_three_hours_take_little_more_memory_than_three_minutes(tmp_path: Path) -> None:
     song = triads([(0, 0), (5, 0), (7, 0), (9, 1)] * 15, 3.0)  # 3 min
     song += clicks(np.arange(0.25, 179.5, 0.5), 180.0) / 2

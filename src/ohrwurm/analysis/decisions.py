@@ -159,19 +159,19 @@ def fitted(spans: Spans, duration: float) -> Spans:
     return Spans(intervals, spans.labels[:count], sure)
 
 
-def _frames(heard: Heard, task: Target, output: str) -> tuple[NDArray[np.float64], float]:
+def _frames(heard: Heard, task: Target, output: str) -> tuple[NDArray[np.float32], float]:
     """A copy of the probabilities, and their rate."""
     rate = heard.specs[task].frame_rate
     if rate is None:
         raise ModelError(f"{heard.card.name}: its head for {task} gives one vector a window, no frames")
-    return heard.probabilities[task][output].astype(np.float64), rate
+    return heard.probabilities[task][output].copy(), rate
 
 
-def _silent(heard: Heard, x: NDArray[np.float64], rate: float, settings: Settings) -> NDArray[np.bool_]:
+def _silent(heard: Heard, x: NDArray[np.floating], rate: float, settings: Settings) -> NDArray[np.bool_]:
     return heard.sound.silent(len(x), rate, settings.silence)
 
 
-def _only(x: NDArray[np.float64], rows: NDArray[np.bool_], column: int) -> None:
+def _only(x: NDArray[np.floating], rows: NDArray[np.bool_], column: int) -> None:
     """One class in these rows, for certain."""
     x[rows] = 0.0
     x[rows, column] = 1.0

@@ -24,6 +24,7 @@ from ohrwurm.embedding.protocol import under, windowing
 from ohrwurm.models.headed import HeadedEncoder
 
 GRID = 0.5  # seconds
+STRETCH = 3.0  # seconds of features at a time: what a processor's cache holds (24 s at a time take twice as long)
 
 
 @runtime_checkable
@@ -103,7 +104,7 @@ class FrameWindows:
         self._rate = card.sample_rate
         self._shortest = max(cut.shortest, hop)
         self._window, self._step = max(1, cut.window // hop), max(1, cut.hop // hop)
-        self._grid = max(1, round(GRID * self._rate / hop))
+        self._grid, self._stretch = (max(1, round(seconds * self._rate / hop)) for seconds in (GRID, STRETCH))
         self._margin = reach // hop + 1  # frames whose samples hold all that the frame beside them hears
         self._device = device_of(model)
         self._blocks: deque[NDArray[np.float32]] = deque()
@@ -118,8 +119,8 @@ class FrameWindows:
         """Windows that the next samples complete."""
         self._audio += len(block)
         self._take(block)
-        while self._samples >= (end := (self._done + self._step + self._margin) * self._hop):
-            self._compute(self._done + self._step, end)
+        while self._samples >= (end := (self._done + self._stretch + self._margin) * self._hop):
+            self._compute(self._done + self._stretch, end)
             yield from self._complete()
 
     def finish(self) -> Iterator[FeatureWindow]:

@@ -39,20 +39,20 @@ STATE_RATE = 2.0  # states a second that are kept for sections without a head
 
 @dataclass(frozen=True)
 class Seconds:
-    """Where the time of one recording went.
+    """Where the time of one recording went: CPU time, of this process that of the calling thread.
 
     Attributes:
-        decode: CPU time of the decoding child, or 0.
-        waited: how long this process had to wait for it.
+        decode: of the decoding child; 0 for a waveform.
         sound: looking for silence and noise.
         features, network: the front-end; encoder, heads and stitching.
+        waited: for the child, by the clock.
     """
 
     decode: float = 0.0
-    waited: float = 0.0
     sound: float = 0.0
     features: float = 0.0
     network: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Ear:
             sound=self._meter.finish(),
             states=states,
             flags=tuple(sorted({*flags} | short)),
-            seconds=Seconds(decode, waited, **self._taken),
+            seconds=Seconds(decode=decode, waited=waited, **self._taken),
         )
 
     def _take(self, windows: Iterator[FeatureWindow]) -> None:
@@ -215,11 +215,11 @@ class Ear:
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         try:
             yield
         finally:
-            self._taken[part] += time.perf_counter() - begun
+            self._taken[part] += time.thread_time() - begun
 
 
 def heard(
