@@ -1,10 +1,10 @@
 """`ohrwurm.analyze` of whole files on one core, in times real time, with the share of every part.
 
 All figures are CPU time: of this process on one thread, and of its decoding child. The model has the size of
-`ohrwurm-frames`, untrained unless one is given: what the network costs does not depend on its weights. Beside it, in turns: the same questions (beats, chords, key,
-sections) put to librosa, as `ohrwurm.evaluation.baselines` has them: its beat tracker, templates on its constant-Q
-chroma with its Viterbi search, key profiles, novelty. Without files a song is synthesised and written as MP3, 44.1 kHz,
-stereo.
+`ohrwurm-frames`, untrained unless one is given: what the network costs does not depend on its weights. Beside it, in
+turns: the same questions (beats, chords, key, sections) put to librosa, as `ohrwurm.evaluation.baselines` has them: its
+beat tracker, templates on its constant-Q chroma with its Viterbi search, key profiles, novelty. Without files a song is
+synthesised and written as MP3, 44.1 kHz, stereo.
 """
 
 from __future__ import annotations
