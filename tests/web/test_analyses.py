@@ -214,6 +214,12 @@ def test_nothing_overflows_and_everything_has_a_name(page: Any, width: int, sche
     page.locator(".card .play").first.click()
     wait_until_playing(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    beyond = """[...document.querySelectorAll('.search input, .search select, .card *')]
+        .filter((e) => e.checkVisibility()
+        && !e.closest('svg')
+        && e.getBoundingClientRect().right > e.closest('.search, .card').getBoundingClientRect().right)
+        .map((e) => e.outerHTML)"""
+    assert page.evaluate(beyond) == []
     unnamed = """[...document.querySelectorAll('button, input, select, a, svg:not([aria-hidden])')]
         .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.labels?.length || e.textContent.trim()))
         .map((e) => e.outerHTML)"""
