@@ -28,12 +28,13 @@ from ohrwurm.training import checkpoints, kept_features
 from ohrwurm.training.annotated_crops import Annotations, read_annotations, targets
 from ohrwurm.training.batches import Batches
 from ohrwurm.training.downstream_data import Augment
+from ohrwurm.training.downstream_model import WINDOWS, head_settings
 from ohrwurm.training.kept_features import FeatureCrops
 from ohrwurm.training.lora import adapt, merge
 from ohrwurm.training.recipes import names, resolve
 from ohrwurm.training.runner import run
 from ohrwurm.training.task import generator
-from ohrwurm.training.tasks.downstream import WINDOWS, DownstreamTask, head_settings
+from ohrwurm.training.tasks.downstream import DownstreamTask
 
 LEARNED = {
     "beats": "{task: beats, states: last, hidden: 32, upsampling: learned}",
@@ -190,7 +191,10 @@ def test_kept_spectrograms_are_the_computed_ones(
 
 
 def test_what_is_kept_is_found_again_by_content(annotated: Path, backbone: Path, cache: Path, tmp_path: Path) -> None:
-    build(annotated, backbone).prepare(cache, 1)
+    first = build(annotated, backbone)
+    assert first.preparation(tmp_path) == "keeps features of 22 tracks, 0.1 h"
+    first.prepare(cache, 1)
+    assert first.preparation(cache) == ""
     before = sorted(cache.rglob("*.npy"))
     tracks = [dataclasses.replace(t, track_id=f"other-{t.track_id}") for t in Manifest.read(annotated)]
     tracks = [dataclasses.replace(t, annotations={"key": t.annotations["key"]}) for t in tracks]

@@ -93,6 +93,15 @@ class HeadScores:
         return _OF[self.spec.task](said, self._truth, rate)
 
 
+def watched(scores: dict[str, HeadScores], watch: str) -> float:
+    """The main figure of a head, or the mean over all heads of which something is known; NaN where nothing is."""
+    mains = {task: head.figures()[head.main] for task, head in scores.items()}
+    if watch != "mean":
+        return mains[watch]
+    known = [value for value in mains.values() if value == value]
+    return sum(known) / len(known) if known else float("nan")
+
+
 def _accuracy(said: list[np.ndarray], truth: list[np.ndarray]) -> float:
     hits = np.concatenate([(x.argmax(-1) == y)[y >= 0] for x, y in zip(said, truth, strict=True)])
     return float(hits.mean()) if len(hits) else float("nan")

@@ -53,6 +53,10 @@ class Crops(Protocol):
         """Make what is to be kept of these tracks; those that failed, with the reason."""
         ...
 
+    def missing(self, cache: Path, rows: Sequence[int]) -> list[int]:
+        """The tracks of which something is still to be made."""
+        ...
+
     def somewhere(self, row: int, draw: np.random.Generator) -> float:
         """Where a random crop starts, in seconds."""
         ...
@@ -77,6 +81,9 @@ class AudioCrops:
 
     def prepare(self, cache: Path, rows: Sequence[int], workers: int) -> dict[int, str]:
         return {}
+
+    def missing(self, cache: Path, rows: Sequence[int]) -> list[int]:
+        return []
 
     def somewhere(self, row: int, draw: np.random.Generator) -> float:
         return crop_start(int(self.recordings.lengths[row]), self.samples, draw) / self.rate
@@ -118,6 +125,9 @@ class FeatureCrops:
 
     def prepare(self, cache: Path, rows: Sequence[int], workers: int) -> dict[int, str]:
         return _prepare(self, cache, rows, workers, "spectrograms")
+
+    def missing(self, cache: Path, rows: Sequence[int]) -> list[int]:
+        return _missing(self, cache, rows)
 
     @torch.inference_mode()
     def make(self, row: int) -> np.ndarray:
@@ -184,6 +194,9 @@ class StateCrops:
         self.model.cpu()
         return failed
 
+    def missing(self, cache: Path, rows: Sequence[int]) -> list[int]:
+        return _missing(self, cache, rows)
+
     @torch.inference_mode()
     def make(self, row: int) -> np.ndarray:
         """The states of all windows of a track in half precision, `(windows, states, L, D)`."""
@@ -233,14 +246,25 @@ def evenly(places: list[float], most: int) -> list[float]:
 
 def _prepare(crops: Any, cache: Path, rows: Sequence[int], workers: int, what: str) -> dict[int, str]:
     """Make what is missing, and tell `crops` where all of it lies."""
-    recordings = crops.recordings
-    folder = cache / "downstream" / hashlib.sha256(crops.identity.encode()).hexdigest()[:24]
-    tracks = [recordings.tracks[row] for row in rows]
-    keys = zip(rows, _contents(cache, tracks), strict=True)
-    crops.files = {row: folder / key[:2] / f"{key}.npy" for row, key in keys}
+    crops.files = _files(crops, cache, rows)
+    tracks = [crops.recordings.tracks[row] for row in rows]
     places = [crops.files[row] for row in rows]
-    failed = make_kept(folder, tracks, lambda i: crops.make(rows[i]), workers, what, places)
+    failed = make_kept(_folder(crops, cache), tracks, lambda i: crops.make(rows[i]), workers, what, places)
     return {rows[i]: reason for i, reason in failed.items()}
+
+
+def _missing(crops: Any, cache: Path, rows: Sequence[int]) -> list[int]:
+    return [row for row, file in _files(crops, cache, rows).items() if not file.is_file()]
+
+
+def _folder(crops: Any, cache: Path) -> Path:
+    return cache / "downstream" / hashlib.sha256(crops.identity.encode()).hexdigest()[:24]
+
+
+def _files(crops: Any, cache: Path, rows: Sequence[int]) -> dict[int, Path]:
+    folder, tracks = _folder(crops, cache), [crops.recordings.tracks[row] for row in rows]
+    keys = zip(rows, _contents(cache, tracks), strict=True)
+    return {row: folder / key[:2] / f"{key}.npy" for row, key in keys}
 
 
 def _contents(cache: Path, tracks: Sequence[Track]) -> list[str]:

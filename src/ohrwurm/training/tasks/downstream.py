@@ -9,7 +9,6 @@ repository; Yuan et al., "MARBLE", NeurIPS 2023.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,26 +20,30 @@ from torch import Tensor, nn
 
 from ohrwurm.audio.augment import chain
 from ohrwurm.data.statistics import sample_of
-from ohrwurm.errors import ModelError, RecipeError
+from ohrwurm.errors import RecipeError
 from ohrwurm.models import registry
-from ohrwurm.models.base import AudioEncoder
 from ohrwurm.models.frame_heads import TARGETS, HeadSpec
-from ohrwurm.models.headed import HeadedEncoder
 from ohrwurm.models.musicfm import MusicFM
 from ohrwurm.objectives.frames import frame_loss
 from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.downstream_data import AnnotatedTracks, Augment, CropBatches, measured_places
-from ohrwurm.training.downstream_scores import HeadScores
-from ohrwurm.training.encoders import freeze_unused
+from ohrwurm.training.downstream_model import (
+    WINDOWS,
+    frames_of,
+    given_encoder,
+    head_settings,
+    placed,
+    states_heard,
+    with_new_heads,
+)
+from ohrwurm.training.downstream_scores import HeadScores, watched
 from ohrwurm.training.kept_features import AudioCrops, Crops, FeatureCrops, Keep, StateCrops
 from ohrwurm.training.layer_groups import layer_groups
-from ohrwurm.training.lora import adapt, merge
+from ohrwurm.training.lora import merge
 from ohrwurm.training.schedules import by_step, warm_cosine, warm_up
 from ohrwurm.training.task import Task, generator, rounded
 
 log = logging.getLogger(__name__)
-WINDOWS = {"beats": 6.0, "chords": 12.0, "chord-parts": 12.0, "sections": 24.0, "key": 12.0, "tags": 29.1}  # paper
-TRIED = 2.0  # seconds of silence, or what the encoder needs, that show which parameters the heads depend on
 
 
 class DownstreamTask(Task):
@@ -132,14 +135,15 @@ class DownstreamTask(Task):
         wanted = head_settings(heads)
         tasks = [str(head["task"]) for head in wanted]
         self._check_settings(tasks)
-        encoder = self._encoder()
+        encoder = given_encoder(model, weights, parameters)
         self.tracks = AnnotatedTracks(data, encoder.card.sample_rate, tasks)
         self.specs = [HeadSpec.from_dict(self._with_classes(head)) for head in wanted]
         for spec in self.specs:
             self.tracks.tell_left_out(spec)
         self.window = window or max(WINDOWS[task] for task in tasks)
-        self.model = self._built(encoder)
-        self.frames = self._frames()
+        self.model = with_new_heads(encoder, self.specs, self.window, self.settings)
+        self.frames = frames_of(self.model)
+        self.train()
         self.batches = self._batches()
         if (count := crops * len(self.tracks.training)) < batch_size:
             raise RecipeError(
@@ -170,59 +174,10 @@ class DownstreamTask(Task):
             if settings[key] < 1:
                 raise RecipeError(f"{key}={settings[key]}: at least 1")
 
-    def _encoder(self) -> AudioEncoder:
-        settings = self.settings
-        card = registry.card(settings.model)
-        changes: dict[str, Any] = {}
-        if settings.parameters:
-            changes["parameters"] = {**card.parameters, **settings.parameters}
-        if settings.weights == "random":
-            return registry.build(dataclasses.replace(card, **changes, sha256=""))
-        if settings.weights != "own" and not Path(settings.weights).is_file():
-            raise ModelError(f"no weights at {settings.weights}")
-        weights = None if settings.weights == "own" else settings.weights
-        return registry.load(settings.model, weights=weights, **changes)
-
     def _with_classes(self, head: dict[str, Any]) -> dict[str, Any]:
         if head["task"] != "tags" or head.get("classes"):
             return head
         return {**head, "classes": self.tracks.tags(self.settings.most_tags)}
-
-    def _built(self, encoder: AudioEncoder) -> HeadedEncoder:
-        settings = self.settings
-        frozen = settings.train == "frozen"
-        own_encoder = settings.own_encoder
-        if own_encoder is None:
-            own_encoder = not frozen or settings.weights == "random"
-        found_at = {"model": registry.located(settings.model)}
-        if settings.weights not in ("own", "random"):
-            found_at["weights"] = str(Path(settings.weights).absolute())
-        changes = {"description": settings.description} if settings.description else {}
-        model = HeadedEncoder.around(
-            encoder, self.specs, name=settings.name, window=self.window, own_encoder=own_encoder,
-            found_at=None if own_encoder else found_at, licence="your own", source="ohrwurm train", agreement={},
-            published={}, paper=f"After {encoder.card.paper}" if encoder.card.paper else "", **changes,
-        )  # fmt: skip
-        if frozen:
-            model.encoder.requires_grad_(False)
-        elif settings.lora and not adapt(model.encoder, settings.lora, settings.lora_alpha, settings.lora_layers):
-            raise RecipeError(f"lora_layers: {settings.model} has no linear layer {', '.join(settings.lora_layers)}")
-        model.eval()
-        least = encoder.card.minimum or encoder.card.window
-        short = min(self.window, max(TRIED, least))
-        heard = model.hear(torch.zeros(1, round(short * encoder.card.sample_rate)))
-        freeze_unused(model, torch.stack([x.float().sum() for said in heard.values() for x in said.values()]))
-        return model.train()
-
-    @torch.inference_mode()
-    def _frames(self) -> dict[str, int]:
-        """How many frames each head gives of a crop."""
-        self.model.eval()
-        card = self.model.card
-        tokens = self.model.states(self.model.features(torch.zeros(1, round(self.window * card.sample_rate))))[-1]
-        self.train()
-        heads: Any = self.model.heads
-        return {spec.task: heads[spec.task].frames(tokens.shape[1]) for spec in self.specs}
 
     def train(self, mode: bool = True) -> DownstreamTask:
         """Training or eval mode; a frozen encoder stays in eval mode, with `freeze_bn` its batch norms."""
@@ -243,7 +198,9 @@ class DownstreamTask(Task):
         if settings.keep == "features":
             crops = FeatureCrops(recordings, self.window, encoder)
         elif settings.keep == "states":
-            crops = StateCrops(recordings, self.window, settings.hop or self.window / 2, self.model, self._wanted())
+            crops = StateCrops(
+                recordings, self.window, settings.hop or self.window / 2, self.model, states_heard(self.model)
+            )
         else:
             crops = AudioCrops(recordings, self.window)
         steps = chain(settings.augmentations, settings.probabilities)
@@ -254,24 +211,10 @@ class DownstreamTask(Task):
         normalise = (encoder.mean, encoder.std) if crops.name == "features" and isinstance(encoder, MusicFM) else None
         return CropBatches(self.tracks, crops, self.specs, self.frames, self.window, normalise, augment)
 
-    def _wanted(self) -> list[int] | None:
-        """The numbers of the states that the heads hear; None for all."""
-        asked = {spec.states for spec in self.specs}
-        if asked & {"weighted", "concat"}:
-            return None
-        last = self._states - 1
-        return sorted({last if states == "last" else int(states) for states in asked})
-
-    @property
-    def _states(self) -> int:
-        """How many states the encoder has."""
-        return max(1, len(self.model.encoder.layers))
-
     def preparation(self, cache: Path) -> str:
-        if self.settings.keep == "none":
-            return ""
-        hours = sum(map(self.tracks.seconds, self._all_rows)) / 3600
-        return f"keeps {self.settings.keep} of {hours:.1f} h of audio, unless they are in {cache / 'downstream'}"
+        missing = self.batches.crops.missing(cache, self._all_rows)
+        hours = sum(map(self.tracks.seconds, missing)) / 3600
+        return f"keeps {self.settings.keep} of {len(missing)} tracks, {hours:.1f} h" if missing else ""
 
     @property
     def _all_rows(self) -> list[int]:
@@ -318,7 +261,7 @@ class DownstreamTask(Task):
     def heard(self, batch: dict[str, Any]) -> dict[Any, dict[str, Tensor]]:
         """Logits of a batch: task → output → `(B, frames, n)`."""
         if "states" in batch:
-            return self.model.hear_states(self._all_states(batch["states"]))
+            return self.model.hear_states(placed(batch["states"], self.model))
         if self.settings.train == "finetune":
             if "features" in batch:
                 return self.model.hear_features(batch["features"])
@@ -327,16 +270,6 @@ class DownstreamTask(Task):
             features = batch["features"] if "features" in batch else self.model.features(batch["audio"])
             states = self.model.states(features)
         return self.model.hear_states(states)
-
-    def _all_states(self, kept: Tensor) -> list[Tensor]:
-        """Kept states `(B, states, L, D)` at their places among all; those that nobody hears are empty."""
-        wanted = self._wanted()
-        if wanted is None:
-            return list(kept.unbind(1))
-        states = [kept.new_zeros(0)] * self._states
-        for number, state in zip(wanted, kept.unbind(1), strict=True):
-            states[number] = state
-        return states
 
     def losses(self, batch: dict[str, Any], heard: dict[Any, dict[str, Tensor]]) -> tuple[dict[str, Tensor], Tensor]:
         """Mean loss of each head over what is known of it in the joint batch, detached; and the one to minimise."""
@@ -452,31 +385,3 @@ class DownstreamTask(Task):
         """Write the model folder: encoder and heads; of a frozen encoder the heads, and where it is found."""
         merge(self.model.encoder)
         registry.save(self.model, folder)
-
-
-def head_settings(heads: str | Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
-    """The heads asked for, each a mapping with its task.
-
-    Raises:
-        RecipeError: no head, or none of these.
-
-    >>> head_settings("beats, key"), head_settings([{"task": "beats", "hidden": 64}])
-    ([{'task': 'beats'}, {'task': 'key'}], [{'task': 'beats', 'hidden': 64}])
-    """
-    listed = [part.strip() for part in heads.split(",") if part.strip()] if isinstance(heads, str) else list(heads)
-    found = [{"task": head} if isinstance(head, str) else dict(head) for head in listed]
-    for head in found:
-        if head.get("task") not in TARGETS:
-            raise RecipeError(f"heads: {head.get('task')!r} is no task; there are {', '.join(TARGETS)}")
-    if not found:
-        raise RecipeError(f"heads: name one or more of {', '.join(TARGETS)}")
-    return found
-
-
-def watched(scores: dict[str, HeadScores], watch: str) -> float:
-    """The main figure of a head, or the mean over all heads of which something is known; NaN where nothing is."""
-    mains = {task: head.figures()[head.main] for task, head in scores.items()}
-    if watch != "mean":
-        return mains[watch]
-    known = [value for value in mains.values() if value == value]
-    return sum(known) / len(known) if known else float("nan")
