@@ -142,7 +142,7 @@ def test_chords_are_those_of_the_analysis_by_mir_eval(
     ways = report.outcome.details["ways"]
     assert set(ways) == {"triads, none", "triads, median", "triads, viterbi"}
     assert ways[f"triads, {smoothing}"]["majmin"] == report.outcome.figures["majmin"].value
-    assert smoothing in report.outcome.protocol
+    assert report.outcome.details["smoothing"] == smoothing
 
 
 def test_a_head_by_parts_tells_its_large_vocabulary(songs: Recordings, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_marble_chords_are_frames_of_clips_heard_alone(songs: Recordings, model:
     assert report.outcome.figures["frame accuracy"].value == pytest.approx(right / known)
     assert report.outcome.published.keys() == {"accuracy"}
     assert report.outcome.published_as.startswith("MARBLE's frame accuracy")
-    assert "smoothing: none" in report.outcome.protocol
+    assert report.outcome.details["smoothing"] == "none"
     assert report.settings["protocol"] == "marble"
 
 

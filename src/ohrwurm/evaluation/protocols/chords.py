@@ -1,7 +1,7 @@
 """Chords: the metrics of `evaluation.metrics.chord` over tracks, weighted by their annotated duration.
 
 Of a model with heads the report also tells what each smoothing gives, and, where it has a head by parts (root, bass,
-pitch classes), what that gives: `details.ways`.
+pitch classes), what that gives: `details.ways`; the figures are those of `details.smoothing`.
 """
 
 from __future__ import annotations
@@ -86,12 +86,11 @@ def run(job: Job[Options]) -> Outcome:
         job,
         found,
         measure,
-        protocol="share of the annotated time with the right chord; mean over tracks weighted by their duration"
-        + (f"; smoothing: {smoothing}" if isinstance(job.model, HeadedEncoder) else ""),
+        protocol="share of the annotated time with the right chord; mean over tracks weighted by their duration",
         weights=seconds,
     )
     if isinstance(job.model, HeadedEncoder):
-        made.details["ways"] = _ways(job, job.model, found, seconds)
+        made.details.update(smoothing=smoothing, ways=_ways(job, job.model, found, seconds))
     return made
 
 
@@ -107,9 +106,11 @@ def _marble(job: Job[Options], smoothing: Smoothing) -> Outcome:
         job,
         {"frame accuracy": (found, clips.chords)},
         protocol=f"MARBLE: clips of {clips.CHORD_CLIP:g} s heard alone; share of all frames ({clips.CHORD_RATE:g} a "
-        f"second) with the right one of 25 classes, frames with other chords left out; smoothing: {smoothing}",
+        f"second) with the right one of 25 classes, frames with other chords left out",
     )
     told = {"accuracy": marble.share(marble.of_pairs(found, published))}
+    if isinstance(job.model, HeadedEncoder):
+        made.details["smoothing"] = smoothing
     return replace(made, published=told, published_as=PUBLISHED_AS)
 
 
