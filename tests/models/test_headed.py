@@ -351,6 +351,17 @@ def test_heads_on_any_encoder_with_frames(name: str, tmp_path: Path) -> None:
         again.read_out(1)
 
 
+@torch.inference_mode()
+def test_frames_are_counted_in_the_window_of_the_heads(tmp_path: Path) -> None:
+    encoder = ENCODERS["ttmr"]()  # as many frames as whole patches fit: its rate depends on the length
+    model = HeadedEncoder.around(encoder, BEATS, name="other-window", window=6.0)
+    waveform = noise(6.0, encoder.card.sample_rate)
+    assert model.hear(waveform)["beats"]["beats"].shape == (1, 300, 2)
+    again = registry.load(registry.save(model, tmp_path / "other-window"))
+    assert isinstance(again, HeadedEncoder)
+    assert again.hear(waveform)["beats"]["beats"].shape == (1, 300, 2)
+
+
 @pytest.mark.parametrize("name", ["mel-statistics", "ohrwurm-versions"])
 def test_encoder_without_frames_is_refused_by_name(name: str) -> None:
     encoder = registry.load(name, window=10.0)

@@ -61,6 +61,8 @@ class HeadedEncoder(AudioEncoder):
             loaded from where `found_at` says, or else by its name.
         found_at: "model", as `ohrwurm.load` takes it, and "weights" if there was such a file.
         identity: of the weights of an encoder that is not this model's own (`own.identity`).
+        window: seconds that the heads are given at a time. The frames of an encoder that shows no layers are counted
+            in it: at its edges there may be one more or less than its rate says.
 
     Raises:
         ModelError: a task twice; the encoder has no frames, or cannot be found, or has other weights.
@@ -84,6 +86,7 @@ class HeadedEncoder(AudioEncoder):
         own_encoder: bool = True,
         found_at: Mapping[str, str] | None = None,
         identity: str = "",
+        window: float | None = None,
     ) -> None:
         super().__init__()
         self.own_encoder = own_encoder
@@ -98,7 +101,7 @@ class HeadedEncoder(AudioEncoder):
         self.specs: dict[Target, HeadSpec] = {spec.task: spec for spec in specs}
         if len(self.specs) < len(specs):
             raise ModelError(f"two heads for one task among {', '.join(spec.task for spec in specs)}; give one each")
-        states, out = self._states()
+        states, out = self._states(window)
         assert out.frame_rate is not None
         self.heads = nn.ModuleDict(
             {task: FrameHead(spec, out.dim, states, out.frame_rate) for task, spec in self.specs.items()}
@@ -141,10 +144,11 @@ class HeadedEncoder(AudioEncoder):
                 f"{theirs.name}: is a class of one's own, and no model folder holds code. Give own_encoder=False: the "
                 "folder has the heads then, and HeadedEncoder.reunited(folder, encoder) loads it."
             )
-        model = cls(encoder, heads, own_encoder)
+        model = cls(encoder, heads, own_encoder, window=window)
         parameters: dict[str, Any] = {
             "encoder": _fields(theirs),
             "heads": [spec.as_dict() for spec in model.specs.values()],
+            "window": window,
         }
         if not own_encoder:
             parameters |= {"own_encoder": False, "identity": own.identity(encoder)}
@@ -189,7 +193,7 @@ class HeadedEncoder(AudioEncoder):
             raise ModelError(_differs(wanted, encoder.card.name))
         if wanted.layer is not None:
             encoder.read_out(wanted.layer)
-        model = cls(encoder, card.parameters["heads"], own_encoder=False)
+        model = cls(encoder, card.parameters["heads"], own_encoder=False, window=card.parameters.get("window"))
         read_weights(model, file)
         model.card = dataclasses.replace(card, sha256=sha256(file))
         if card.layer is not None:
@@ -295,14 +299,15 @@ class HeadedEncoder(AudioEncoder):
             )
         return encoded.frames
 
-    def _states(self) -> tuple[int, ReadOut]:
+    def _states(self, window: float | None) -> tuple[int, ReadOut]:
         """How many states heads are given, their size and rate."""
         if isinstance(self.encoder, Layered):
             layers = self.encoder.layers
             return len(layers), layers[max(layers)]
         card, training = self.encoder.card, self.encoder.training
         place = next((t.device for t in (*self.encoder.parameters(), *self.encoder.buffers())), torch.device("cpu"))
-        seconds = min(card.window, max(card.minimum or card.window, 30.0))  # of a song as a whole, half a minute
+        # Without a window of its heads: the encoder's; of one that hears songs as a whole, half a minute.
+        seconds = window or min(card.window, max(card.minimum or card.window, 30.0))
         self.encoder.eval()
         with torch.inference_mode():
             silence = torch.zeros(1, round(seconds * card.sample_rate), device=place)
