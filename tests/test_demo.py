@@ -269,7 +269,7 @@ def short() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def outcome(short: None, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return run(tmp_path_factory.mktemp("demo") / "new", clips=FEW, models=PLAIN, workers=1)
+    return run(tmp_path_factory.mktemp("demo") / "new", clips=FEW, models=PLAIN, listener=None, workers=1)
 
 
 def test_short_demo_runs_through(outcome: Outcome) -> None:
@@ -304,20 +304,21 @@ def test_files_tell_honestly_what_they_are(outcome: Outcome) -> None:
 
 def test_second_run_renders_only_what_is_missing(outcome: Outcome, short: None) -> None:
     (outcome.folder / "truth" / f"{FEW[2].name}.json").unlink()  # as if killed between the audio and its truth
+    (outcome.folder / "annotations" / f"{FEW[4].name}.json").unlink()  # as if made by an earlier version
     before = {c.name: audio_file(outcome.folder, c.name).stat().st_mtime_ns for c in FEW}
     made: list[str] = []
     truths = render_clips(FEW, outcome.folder, progress=lambda t, new: made.extend([t.clip] if new else []))
-    assert made == [FEW[2].name]
+    assert made == [FEW[2].name, FEW[4].name]
     assert [dataclasses.replace(t) for t in truths] == outcome.truths
     after = {c.name: audio_file(outcome.folder, c.name).stat().st_mtime_ns for c in FEW}
-    assert {name for name in before if before[name] != after[name]} == {FEW[2].name}
+    assert {name for name in before if before[name] != after[name]} == set(made)
 
 
 def test_leftovers_of_other_plans_and_killed_runs_go(outcome: Outcome, short: None) -> None:
     music = outcome.folder / "music"
     for name in ("clip-99.ogg", ".clip-01.ogg.abc.tmp.ogg", "own.ogg"):
         (music / name).write_bytes(audio_file(outcome.folder, FEW[0].name).read_bytes() + name.encode())
-    again = run(outcome.folder, clips=FEW[1:], models=PLAIN, workers=1)
+    again = run(outcome.folder, clips=FEW[1:], models=PLAIN, listener=None, workers=1)
     left = {p.name for p in music.iterdir()}
     assert left == {f"{c.name}.ogg" for c in FEW[1:]} | {"own.ogg"}
     assert {t.clip for t in again.truths} == {c.name for c in FEW[1:]}
@@ -356,6 +357,7 @@ def test_command_prints_json_and_cleans_up(short: None, tmp_path: Path, monkeypa
     assert found["rendered"] == len(found["clips"]) == 2
     assert found["summary"]["versions"]["questions"] == 2
     assert "rendered" in found["audio"]
+    assert (found["understood"] is None) == bool(found["not_understood"])
     assert not folder.exists()
 
 
@@ -379,3 +381,9 @@ def test_whole_demo_asks_every_question(tmp_path: Path) -> None:
     summary = outcome.summaries()["versions"]
     assert summary.mean_average_precision > 3 * summary.chance_mean_average_precision
     assert MARKER in {p.name for p in outcome.folder.iterdir()}
+    assert (outcome.understood is None) == bool(outcome.not_understood)
+    if outcome.understood:
+        figures = outcome.understood.figures()
+        assert all(one.value > one.chance for one in figures.values() if one.chance is not None), figures
+        assert outcome.narrowed is not None
+        assert outcome.narrowed.right == 2

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "analysis": {"audio", "models", "embedding", "data"},
     "collection": {"audio", "models", "embedding"},
     "web": {"collection", "analysis"},
-    "demo": {"data", "collection", "models", "audio", "embedding", "evaluation"},
+    "demo": {"data", "collection", "models", "audio", "embedding", "evaluation", "analysis"},
     "recipes": set(),
     "weights": set(),
 }

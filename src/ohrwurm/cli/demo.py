@@ -1,4 +1,4 @@
-"""`ohrwurm demo`: a small rendered collection, searched three ways, with the right answers known."""
+"""`ohrwurm demo`: a small rendered collection, searched three ways and listened to, with the right answers known."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Render 45 clips of well-known old tunes, index them, search them by words, by sound and by version.
+    """Render 45 clips of well-known old tunes, index them, search them by words, by sound and by version, and listen
+    for their tempo, metre, key and chords.
 
     Says which answers are right. Can be stopped and started again at any time: it goes on where it was.
 
@@ -55,8 +56,10 @@ def demo(
     place = (folder or default_demo_folder()).expanduser()
     console = Console()
     with reporting():
-        with _progress(Console(stderr=True), len(clips()), quiet=as_json) as (on_render, on_index):
-            outcome = run(place, models=model, workers=workers, on_render=on_render, on_index=on_index)
+        with _progress(Console(stderr=True), len(clips()), quiet=as_json) as (on_render, on_index, on_listen):
+            outcome = run(
+                place, models=model, workers=workers, on_render=on_render, on_index=on_index, on_listen=on_listen
+            )
         if as_json:
             typer.echo(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False, default=str))
         else:
@@ -70,15 +73,16 @@ def demo(
 @contextmanager
 def _progress(
     console: Console, total: int, *, quiet: bool
-) -> Iterator[tuple[Callable[..., None], Callable[..., None]]]:
-    """Bars for the two long stages on standard error; one line a stage where that is no terminal."""
+) -> Iterator[tuple[Callable[..., None], Callable[..., None], Callable[..., None]]]:
+    """Bars for the three long stages on standard error; one line a stage where that is no terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     bars = console.is_terminal and not quiet
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not bars) as bar:
         render = bar.add_task("Rendering clips", total=total)
-        index = bar.add_task("Listening to them", total=None, visible=False)
+        index = bar.add_task("Indexing them", total=None, visible=False)
+        listen = bar.add_task("Listening for beats, chords and keys", total=None, visible=False)
         if not (bars or quiet):
             console.print(f"Rendering {total} clips and indexing them ...", highlight=False)
 
@@ -89,4 +93,7 @@ def _progress(
             if now.phase == "embed":
                 bar.update(index, completed=now.done, total=now.total, visible=True)
 
-        yield on_render, on_index
+        def on_listen(done: int, total: int) -> None:
+            bar.update(listen, completed=done, total=total, visible=True)
+
+        yield on_render, on_index, on_listen

@@ -14,6 +14,7 @@ import numpy as np
 from ohrwurm.atomic import replacing, write_text
 from ohrwurm.data.abc import read_abc
 from ohrwurm.data.arrange import style_named, tempo_scale_for
+from ohrwurm.data.corpus import truth_of
 from ohrwurm.data.render import Failure, RenderSpec, Rendition, render_many
 from ohrwurm.data.score import Score, make_notes
 from ohrwurm.demo.plan import ABOUT_SECONDS, SAMPLE_RATE, Clip
@@ -50,8 +51,8 @@ def render_clips(
 ) -> list[Truth]:
     """Render what is not there yet to `folder`/music/*.ogg, and return the truth about all clips, in their order.
 
-    A clip counts as there when its file exists and its truth was written for the same plan. The truth is written
-    after the audio, so that a run killed in between renders that clip again.
+    A clip counts as there when its files exist and its truth was written for the same plan. The truth is written
+    last, so that a run killed in between renders that clip again.
 
     Args:
         progress: called for every clip with its truth, and whether it was rendered now.
@@ -81,13 +82,20 @@ def audio_file(folder: Path, name: str) -> Path:
     return folder / "music" / f"{name}.ogg"
 
 
+def annotation_file(folder: Path, name: str) -> Path:
+    """Where the beats, chords and key of a clip lie, in the form of `ohrwurm data render`, for
+    `ohrwurm.data.annotations.rendered`."""
+    return folder / "annotations" / f"{name}.json"
+
+
 def _known(clip: Clip, folder: Path) -> Truth | None:
     try:
         stored = json.loads((folder / "truth" / f"{clip.name}.json").read_text(encoding="utf-8"))
         truth = Truth(**stored | {"instruments": tuple(stored["instruments"]), "tags": tuple(stored["tags"])})
     except (OSError, ValueError, TypeError, KeyError):  # absent, or of another version of this package: render again
         return None
-    return truth if truth.fingerprint == clip.fingerprint and audio_file(folder, clip.name).is_file() else None
+    there = audio_file(folder, clip.name).is_file() and annotation_file(folder, clip.name).is_file()
+    return truth if there and truth.fingerprint == clip.fingerprint else None
 
 
 def _rendered(clips: Sequence[Clip], folder: Path, workers: int) -> Iterator[Truth]:
@@ -153,6 +161,8 @@ def _write(rendition: Rendition, by_name: dict[str, Clip], folder: Path) -> Trut
         seconds=round(len(rendition.audio) / rendition.sample_rate, 2),
     )
     write_audio(audio_file(folder, clip.name), rendition.audio, rendition.sample_rate, _metadata(clip, truth))
+    played = {name: value for name, value in truth_of(rendition).items() if name != "notes"}
+    write_text(annotation_file(folder, clip.name), json.dumps(played, ensure_ascii=False) + "\n")
     write_text(folder / "truth" / f"{clip.name}.json", json.dumps(asdict(truth), ensure_ascii=False, indent=1) + "\n")
     return truth
 

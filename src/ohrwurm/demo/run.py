@@ -1,4 +1,4 @@
-"""The demo from one end to the other: render, index, ask, judge."""
+"""The demo from one end to the other: render, index, ask, judge, listen."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from typing import Any
 from ohrwurm.atomic import write_text
 from ohrwurm.collection import Collection, Progress, default_folder, default_models
 from ohrwurm.demo.judging import Answer, Judged, Summary, judge, summarise
+from ohrwurm.demo.narrowed import Narrowed, search_narrowed
 from ohrwurm.demo.plan import Clip
 from ohrwurm.demo.plan import clips as planned_clips
 from ohrwurm.demo.questions import Kind, Question, sound_questions, text_questions, version_questions
 from ohrwurm.demo.rendering import Truth, audio_file, render_clips
+from ohrwurm.demo.understanding import LISTENER, Understanding, understand, why_not
 from ohrwurm.errors import CollectionError, DataError
 from ohrwurm.models import registry
+from ohrwurm.models.base import AudioEncoder
 
 MARKER = "ohrwurm-demo.json"
-PARTS = ("music", "truth", "collection")
+PARTS = ("music", "annotations", "truth", "collection")
 KINDS: tuple[Kind, ...] = ("words", "sound", "versions")
 
 
@@ -33,7 +36,10 @@ class Outcome:
     Attributes:
         models: name of the model that answered each kind of question; a kind that no model can answer is absent.
         rendered: clips rendered in this run; the others were there.
-        seconds: wall-clock seconds of each stage: ``render``, ``index``, ``ask``.
+        seconds: wall-clock seconds of each stage: ``render``, ``index``, ``ask``, ``understand``.
+        understood: the clips as a model with heads heard them; None where none listened.
+        not_understood: why none could; empty where none was to.
+        narrowed: a search narrowed by what was heard; None where nothing could be right.
     """
 
     folder: Path
@@ -42,6 +48,9 @@ class Outcome:
     judged: list[Judged] = field(default_factory=list)
     rendered: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    understood: Understanding | None = None
+    not_understood: str = ""
+    narrowed: Narrowed | None = None
 
     @property
     def collection(self) -> Path:
@@ -71,6 +80,9 @@ class Outcome:
                 for judged in self.judged
             ],
             "summary": {kind: asdict(summary) for kind, summary in self.summaries().items()},
+            "understood": self.understood.to_json() if self.understood else None,
+            "not_understood": self.not_understood,
+            "narrowed": asdict(self.narrowed) if self.narrowed else None,
         }
 
 
@@ -84,22 +96,26 @@ def run(
     *,
     clips: Sequence[Clip] | None = None,
     models: Sequence[str] | None = None,
+    listener: str | Path | AudioEncoder | None = LISTENER,
     workers: int | None = None,
     on_render: Callable[[Truth, bool], None] | None = None,
     on_index: Callable[[Progress], None] | None = None,
+    on_listen: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """Render the clips that are missing in `folder`, index them, ask all questions and judge the answers.
+    """Render the clips that are missing in `folder`, index them, ask all questions, judge the answers, and compare what
+    a model hears in the clips with what was played.
 
     Killed at any moment, the next run goes on with what is there.
 
     Args:
         clips: what to render; by default `plan.clips()`.
         models: models of the collection; by default those of every new collection.
-        workers: processes that render and index; by default one a core.
+        listener: a model with heads, by name, by folder, or loaded; where it is not installed, or None, none listens.
+        workers: clips at a time, in all stages; by default one a core.
 
     Raises:
         DataError: the folder holds something else, or rendering failed (a missing SoundFont, for example).
-        CollectionError: a clip could not be indexed.
+        CollectionError: a clip could not be indexed or listened to.
     """
     folder = folder.expanduser()
     claim(folder)
@@ -131,6 +147,13 @@ def run(
     outcome.models = _who_answers(names)
     outcome.judged = ask(collection, truths, outcome.models)
     outcome.seconds["ask"] = time.perf_counter() - begun
+    if listener is not None:
+        outcome.not_understood = why_not(listener)
+    if listener is not None and not outcome.not_understood:
+        begun = time.perf_counter()
+        outcome.understood = understand(collection, truths, listener, workers=workers, progress=on_listen)
+        outcome.narrowed = search_narrowed(collection, truths, outcome.models)
+        outcome.seconds["understand"] = time.perf_counter() - begun
     return outcome
 
 

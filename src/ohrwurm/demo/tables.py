@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ohrwurm.demo.heard_tables import mark, print_figures, print_heard, print_narrowed
 from ohrwurm.demo.judging import Judged
 from ohrwurm.demo.questions import Kind
 from ohrwurm.demo.rendering import Truth
@@ -20,6 +21,8 @@ HEADINGS: dict[Kind, str] = {
     "versions": "Versions of the same work",
 }
 SHOWN = 5  # most answers of one question
+HEARD = "What is in the clips"
+HEARD_SHOWN = 4  # clips that are shown from the inside: the first ones, whatever was heard in them
 NO_WORDS = (
     "Search by words was not asked: none of the models in use understands words (the bundled model ohrwurm-text does)."
 )
@@ -42,7 +45,22 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
                 print_question(one, truths, console)
     if "words" not in outcome.models:
         console.print(f"[yellow]{NO_WORDS}[/]\n", highlight=False)
+    print_understood(outcome, console)
     print_summary(outcome, console)
+
+
+def print_understood(outcome: Outcome, console: Console) -> None:
+    """What was heard in some clips, and the search by it."""
+    if outcome.understood is None:
+        if outcome.not_understood:
+            console.print(f"[yellow]Beats, chords and key were left out: {escape(outcome.not_understood)}.[/]\n")
+        return
+    truths = {truth.clip: truth for truth in outcome.truths}
+    console.print(f"\n[bold]{HEARD}[/]  [dim]{escape(outcome.understood.model)}[/]\n", highlight=False)
+    for one in outcome.understood.compared[:HEARD_SHOWN]:
+        print_heard(one, truths[one.clip], console)
+    if outcome.narrowed:
+        print_narrowed(outcome.narrowed, truths, console)
 
 
 def print_question(judged: Judged, truths: dict[str, Truth], console: Console) -> None:
@@ -66,8 +84,9 @@ def print_question(judged: Judged, truths: dict[str, Truth], console: Console) -
     shown = min(SHOWN, many)
     for answer, right in list(zip(judged.answers, judged.correct, strict=True))[:shown]:
         truth = truths[answer.clip]
-        mark = "[bold green]✓[/]" if right else "[bold red]✗[/]"
-        table.add_row(mark, f"{answer.score:.3f}", escape(truth.title), truth.style, ", ".join(truth.instruments))
+        table.add_row(
+            mark(right), f"{answer.score:.3f}", escape(truth.title), truth.style, ", ".join(truth.instruments)
+        )
     console.print(table)
     if not any(judged.correct[:shown]):
         console.print(f"      [red]the first right answer is at rank {judged.first:.0f}[/]", highlight=False)
@@ -94,6 +113,8 @@ def print_summary(outcome: Outcome, console: Console) -> None:
         "[dim]R@1: share of questions whose first answer is right. mAP: mean average precision over the ranking.[/]",
         highlight=False,
     )
+    if outcome.understood:
+        print_figures(outcome.understood, console)
     console.print(f"\n{_caveat(outcome)}", highlight=False)
 
 
@@ -109,6 +130,11 @@ def _caveat(outcome: Outcome) -> str:
             " The models were trained on other clips rendered with the same styles and SoundFont, so this is an easy "
             f"test for them; what they achieve on recordings: [cyan]ohrwurm models show {learned[0]}[/]."
         )
+    if outcome.understood and outcome.understood.learned:
+        text += (
+            " The model that hears beats, chords and key was trained on renditions too, with the same SoundFont and "
+            "most of these styles: of other tunes, but for a dozen of these in other editions."
+        )
     return text
 
 
@@ -118,6 +144,7 @@ def print_next(outcome: Outcome, console: Console) -> None:
         ("Hear it in the browser", f"ohrwurm serve --open --collection {shlex.quote(str(outcome.collection))}"),
         ("Index your own music", "ohrwurm index ~/Music"),
         ("and search it", 'ohrwurm search "slow solo piano"'),
+        *([("See what is in a song", "ohrwurm analyze song.mp3")] if outcome.understood else []),
     )
     console.print()
     for what, command in lines:
