@@ -18,11 +18,11 @@ def folder(tmp_path: Path) -> Path:
     return registry.save(registry.load("mel-statistics"), tmp_path / "model")
 
 
-def evaluated(file: Path, value: float, weights: str, model: str = "m") -> Path:
+def evaluated(file: Path, value: float, weights: str, model: str = "m", **facts: str) -> Path:
     figure = {"value": value, "low": value - 0.1, "high": value + 0.1, "chance": 0.1}
     outcome = {"protocol": "p", "counts": {"queries": 7}, "figures": {"MAP": figure}}
     file.write_text(
-        json.dumps({"task": "versions", "data": "d", "model": model, "weights": weights, "outcome": outcome})
+        json.dumps({"task": "versions", "data": "d", "model": model, "weights": weights, "outcome": outcome} | facts)
     )
     return file
 
@@ -38,6 +38,12 @@ def test_figures_are_added_and_replaced_with_a_baseline_beside(folder: Path, tmp
     assert ModelCard.from_json((folder / "config.json").read_text()).results == card.results
     assert "0.3 (plain)" in (folder / "README.md").read_text()
     assert registry.load(folder).card.sha256 == weights
+
+
+def test_renditions_are_called_so_and_nothing_says_where_they_lay(folder: Path, tmp_path: Path) -> None:
+    facts = {"data": "/home/me/pop/manifest.csv", "caveats": "Rendered: played by a synthesiser from scores."}
+    (row,) = record(folder, [evaluated(tmp_path / "a.json", 0.5, registry.card(folder).sha256, **facts)]).results
+    assert row["data"] == "rendered: pop"
 
 
 def test_figures_of_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:

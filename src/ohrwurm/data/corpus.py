@@ -96,6 +96,15 @@ def render_corpus(
     return Corpus(manifest, tuple(failures), len(todo) - len(failures), kept)
 
 
+def is_rendered(tracks: Iterable[Track]) -> bool:
+    """Whether all of them are renditions: each names the SoundFont that it was made with.
+
+    >>> is_rendered([Track("a", "a.flac", annotations={"soundfont": "TimGM6mb.sf2"}), Track("b", "b.wav")])
+    False
+    """
+    return all(track.annotations.get("soundfont") for track in tracks)
+
+
 def truth_of(rendition: Rendition) -> dict[str, Any]:
     """What is true of a rendition, as JSON can hold it: times in seconds from the beginning of the audio."""
     score = rendition.score

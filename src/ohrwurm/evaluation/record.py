@@ -10,6 +10,7 @@ from typing import Any
 
 from ohrwurm.atomic import write_text
 from ohrwurm.errors import DataError, ModelError
+from ohrwurm.evaluation.report import RENDERED
 from ohrwurm.models.base import ModelCard
 from ohrwurm.models.readme import readme
 
@@ -28,7 +29,7 @@ def rows_of(report: dict[str, Any]) -> list[Row]:
         counts = ", ".join(f"{number} {what}" for what, number in outcome["counts"].items())
         return [
             {
-                "data": f"recordings: {report['data']}",
+                "data": f"{_kind(report)}: {_data(report['data'])}",
                 "protocol": f"{report['task']}: {outcome['protocol']}",
                 "metric": metric,
                 "value": _round(figure["value"]),
@@ -79,6 +80,22 @@ def record(folder: Path, reports: Sequence[Path], baselines: Sequence[Path] = ()
     write_text(config, card.to_json())
     write_text(folder / "README.md", readme(card))
     return card
+
+
+def _kind(report: dict[str, Any]) -> str:
+    return "rendered" if report.get("caveats", "").startswith(RENDERED) else "recordings"
+
+
+def _data(name: str) -> str:
+    """A benchmark's name; of a manifest that of its folder, or its own: where it lies is nobody's business.
+
+    >>> _data("anthems"), _data("/home/me/pop/manifest.csv"), _data("mine/songs.csv")
+    ('anthems', 'pop', 'songs')
+    """
+    path = Path(name)
+    if path.suffix not in (".csv", ".jsonl", ".parquet"):
+        return path.name if path.is_absolute() else name
+    return path.parent.name if path.stem == "manifest" and path.parent.name else path.stem
 
 
 def _key(row: Row) -> tuple[str, str, str]:

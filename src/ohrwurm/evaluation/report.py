@@ -110,6 +110,9 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
+RENDERED = "Rendered"  # what the caveats of synthesised music begin with
+
+
 @dataclass(frozen=True)
 class Report:
     """An outcome with everything needed to judge and to repeat it.

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ohrwurm.data import benchmarks
+from ohrwurm.data.corpus import is_rendered
 from ohrwurm.data.sources import labels_of, manifest_of
 from ohrwurm.data.tracks import Manifest
 from ohrwurm.embedding.protocol import for_task, under
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.registry import MODULES
-from ohrwurm.evaluation.report import Report, data_hash, report
+from ohrwurm.evaluation.report import RENDERED, Report, data_hash, report
 from ohrwurm.evaluation.soundness import findings
 from ohrwurm.evaluation.task import Job, Progress, Protocol, Recordings, Task, settings, windowed
 from ohrwurm.folders import cache_folder
@@ -223,7 +224,7 @@ def recordings_of(
     if isinstance(data, Recordings):
         return data
     if isinstance(data, Manifest):
-        return Recordings(data, "a manifest")
+        return Recordings(data, "a manifest", caveats=_caveats(data))
     found = find(task)
     known = serving(found)
     if data is None:
@@ -231,7 +232,8 @@ def recordings_of(
             raise DataError(f"no benchmark holds the truth for {task}; give a manifest of your own")
         data = known[0]
     elif isinstance(data, Path) or Path(data).is_file() or (_unknown(data) and Path(data).exists()):
-        return Recordings(manifest_of(data), str(data), labels=tuple(labels_of(data) or ()))
+        mine = manifest_of(data)
+        return Recordings(mine, str(data), caveats=_caveats(mine), labels=tuple(labels_of(data) or ()))
     benchmark = benchmarks.find(data)
     truth = None if found.truth is None else set(found.truth or (task,))
     fitting = [n for n, v in benchmark.variants.items() if truth is None or truth & set(v.tasks)]
@@ -250,6 +252,10 @@ def recordings_of(
         benchmark=benchmark.name,
         variant=name,
     )
+
+
+def _caveats(manifest: Manifest) -> str:
+    return f"{RENDERED}: played by a synthesiser from scores." if is_rendered(manifest) else ""
 
 
 def _unknown(name: str) -> bool:
