@@ -74,7 +74,9 @@ def print_narrowed(found: Narrowed, truths: dict[str, Truth], console: Console) 
         table.add_row(mark(hit.right), f"{hit.score:.3f}", escape(truth.title), truth.style, heard)
     console.print(table)
     if found.missed:
-        console.print(f"      [red]not let through: {found.missed} right ones, heard in another key or tempo[/]")
+        console.print(
+            f"      [red]not let through: {found.missed} right ones, heard in another key or tempo[/]", highlight=False
+        )
     console.print()
 
 
