@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ohrwurm.audio.log_spectrum import BANDS_PER_SEMITONE, LOWEST_NOTE, SAMPLE_RATE, WINDOWS, LogSpectrum
+from ohrwurm.audio.log_spectrum import BANDS_PER_SEMITONE, LOWEST_NOTE, SAMPLE_RATE, SHORTEST, WINDOWS, LogSpectrum
 from ohrwurm.audio.pitch import note_frequency
 
 
@@ -54,3 +54,9 @@ def test_silence_is_the_floor_and_a_frame_does_not_depend_on_others() -> None:
     assert float(hear(torch.zeros(1, 24000)).max()) == pytest.approx(-80.0, abs=1e-4)
     audio = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 24000)).astype(np.float32))
     torch.testing.assert_close(hear(audio)[:1], hear(audio[:1]), rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_too_short_to_reflect_is_padded() -> None:
+    short = torch.ones(1, 500)
+    padded = torch.nn.functional.pad(short, (0, SHORTEST - 500))
+    assert torch.equal(LogSpectrum()(short), LogSpectrum()(padded))

@@ -37,7 +37,8 @@ class Settings:
     """How probabilities become decisions.
 
     Attributes:
-        bars: the model of tempo and bars that beats are decoded with.
+        bars: the model of tempo and bars that beats are decoded with. Its beats last an eighth, not the published
+            sixteenth: heads are trained to hear an event two frames to either side (chosen on validation renditions).
         peak: height from which a peak is a beat, where beats are taken peak by peak.
         chords: how long chords last.
         sections: what is a boundary to a model with a head for sections.
@@ -47,7 +48,7 @@ class Settings:
         doubts: from where on something is worth a remark.
     """
 
-    bars: BarPointer = field(default_factory=BarPointer)
+    bars: BarPointer = field(default_factory=lambda: BarPointer(observation=8))
     peak: float = 0.5
     chords: Smoothing = SMOOTH
     sections: Segmentation = field(default_factory=Segmentation)

@@ -18,6 +18,7 @@ SAMPLE_RATE, HOP = 24000, 240
 BANDS_PER_SEMITONE = 2
 LOWEST_NOTE, SEMITONES = 24, 96  # C1 (32.7 Hz) to below C9 (8372 Hz)
 WINDOWS = ((4096, 43), (2048, 53))  # samples, semitones; the first resolves semitones from about 170 Hz on
+SHORTEST = WINDOWS[0][0] // 2 + 1  # samples that can be reflected at their ends
 FLOOR = 1e-8  # -80 dB of a sine's full scale
 
 
@@ -25,7 +26,7 @@ class LogSpectrum(nn.Module):
     """`(batch, samples)` at 24 kHz → decibels `(batch, 192, samples // 240 + 1)`, frame i centred on sample 240 i.
 
     Band `2 (m - 24)` is centred on MIDI note m and reads mean power: a sine of full scale is near 0 dB in low bands,
-    11 dB lower in the highest, which are wide. Ends are reflected.
+    11 dB lower in the highest, which are wide. Ends are reflected; what is shorter than `SHORTEST` is padded to it.
 
     >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(24000) / SAMPLE_RATE)[None]
     >>> spectrum = LogSpectrum()(tone)
@@ -49,6 +50,7 @@ class LogSpectrum(nn.Module):
             lowest += semitones
 
     def forward(self, waveform: Tensor) -> Tensor:
+        waveform = nn.functional.pad(waveform, (0, max(0, SHORTEST - waveform.shape[-1])))
         parts = []
         for i, (size, _) in enumerate(WINDOWS):
             filters: Tensor = getattr(self, f"filters{i}")

@@ -15,7 +15,7 @@ from ohrwurm.models import registry
 from ohrwurm.models.base import AudioEncoder
 from ohrwurm.models.frame_heads import TARGETS, HeadSpec
 from ohrwurm.models.headed import HeadedEncoder
-from ohrwurm.training.encoders import freeze_unused
+from ohrwurm.training.encoders import after, freeze_unused
 from ohrwurm.training.lora import adapt
 
 WINDOWS = {"beats": 6.0, "chords": 12.0, "chord-parts": 12.0, "sections": 24.0, "key": 12.0, "tags": 29.1}  # paper
@@ -81,7 +81,7 @@ def with_new_heads(encoder: AudioEncoder, specs: Sequence[HeadSpec], window: flo
     model = HeadedEncoder.around(
         encoder, list(specs), name=settings.name, window=window, own_encoder=own_encoder,
         found_at=None if own_encoder else found_at, licence="your own", source="ohrwurm train", agreement={},
-        published={}, paper=f"After {encoder.card.paper}" if encoder.card.paper else "", **changes,
+        published={}, paper=after(encoder.card.paper), **changes,
     )  # fmt: skip
     if frozen:
         model.encoder.requires_grad_(False)

@@ -77,10 +77,19 @@ def encoder_to_train(model: str, card: ModelCard, samples: int, weights: str = "
         weights={},
         sha256="",
         licence="your own",
-        paper=f"After {card.paper}" if card.paper else "",
+        paper=after(card.paper),
         source="ohrwurm train",
     )
     return encoder.train()
+
+
+def after(paper: str) -> str:
+    """What the card of a model of one's own says of the paper it follows.
+
+    >>> after("TTMR, 2023"), after("After TTMR, 2023"), after("")
+    ('After TTMR, 2023', 'After TTMR, 2023', '')
+    """
+    return paper if not paper or paper.startswith("After ") else f"After {paper}"
 
 
 def start_from_pretrained(text_encoder: Any, source: str) -> None:

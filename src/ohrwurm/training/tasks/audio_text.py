@@ -32,7 +32,7 @@ from ohrwurm.objectives.contrastive import (
 )
 from ohrwurm.objectives.sampling import label_aware_triplet_loss
 from ohrwurm.training.batches import Batches, shuffled
-from ohrwurm.training.encoders import freeze_unused, start_from_pretrained
+from ohrwurm.training.encoders import after, freeze_unused, start_from_pretrained
 from ohrwurm.training.limits import VALIDATION
 from ohrwurm.training.schedules import (
     Schedule,
@@ -153,7 +153,7 @@ class AudioTextTask(Task):
         card = dataclasses.replace(
             card, name=name, description=description, parameters=self._completed(parameters), window=window, hop=window,
             minimum=None, sample_rate=rate, dim=int(parameters.get("dim", card.dim)), results=(), sha256="",
-            published={}, weights={}, licence="your own", paper=f"After {card.paper}", source="ohrwurm train",
+            published={}, weights={}, licence="your own", paper=after(card.paper), source="ohrwurm train",
             agreement={},
         )  # fmt: skip
         self.model: Any = registry.build(card)

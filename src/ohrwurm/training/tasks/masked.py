@@ -32,6 +32,7 @@ from ohrwurm.objectives.masked import (
     perplexity,
 )
 from ohrwurm.training.batches import Batches, shuffled
+from ohrwurm.training.encoders import after
 from ohrwurm.training.limits import VALIDATION
 from ohrwurm.training.masking import TOKEN, Masking
 from ohrwurm.training.predictions import Predictions
@@ -171,7 +172,7 @@ class MaskedTask(Task):
         card = dataclasses.replace(
             card, **changes, name=settings.name, description=settings.description, window=settings.window,
             hop=settings.window, results=(), agreement={}, sha256="", published={}, weights={}, licence="your own",
-            paper=f"After {card.paper}", source="ohrwurm train",
+            paper=after(card.paper), source="ohrwurm train",
         )  # fmt: skip
         if settings.weights:
             weights = None if settings.weights == "own" else settings.weights
@@ -179,7 +180,8 @@ class MaskedTask(Task):
         else:
             found = registry.build(card)
         assert isinstance(found, MusicFM)
-        found.card = dataclasses.replace(card, dim=found.conformer.dim)
+        heard = card.features if found.front_end == "mel" else {"front_end": found.front_end, "bands": found.bands}
+        found.card = dataclasses.replace(card, dim=found.conformer.dim, features=dict(heard))
         return found.train()
 
     def train(self, mode: bool = True) -> MaskedTask:

@@ -24,7 +24,7 @@ from ohrwurm.models.base import AudioEncoder, ModelCard
 from ohrwurm.models.version_encoder import VersionEncoder
 from ohrwurm.objectives.metric import Mining, group_loss, normalized_softmax, proxy_nca, triplet_loss
 from ohrwurm.training.batches import Batches
-from ohrwurm.training.encoders import base_card, encoder_to_train, freeze_unused
+from ohrwurm.training.encoders import after, base_card, encoder_to_train, freeze_unused
 from ohrwurm.training.optimizers.ranger import Ranger
 from ohrwurm.training.pitch_features import with_pitch
 from ohrwurm.training.schedules import with_warm_cosine
@@ -168,7 +168,7 @@ class VersionTask(Task):
             card, name=self.settings.name, description=self.settings.description, good_for=("versions",), joint=False,
             comparison=self.comparison, pooling="mean" if self.comparison == "euclidean" else "mean-then-l2",
             results=(), agreement={}, published={}, weights={}, sha256="", licence="your own", source="ohrwurm train",
-            paper=card.paper if card.paper.startswith("After") else f"After {card.paper}",
+            paper=after(card.paper),
         )  # fmt: skip
 
     def _freeze_unused(self) -> None:
