@@ -158,6 +158,13 @@ def test_openewld_takes_titles_and_words_from_the_database(tmp_path: Path) -> No
         )
     found = sources.read_openewld(tmp_path)
     assert [(s.score_id, s.title, s.tags) for s in found] == [("openewld/3", "Tiny Tune", ("jazz", "pop", "swing"))]
+    assert (found[0].key, found[0].signature) == ("D:min", None)
+
+
+def test_a_major_key_of_openewld_is_a_signature(tmp_path: Path) -> None:
+    (tmp_path / "tiny.xml").write_text(XML.replace("<mode>minor</mode>", "<mode>major</mode>"))
+    score = sources._key_as_signed(sources.read_musicxml(tmp_path / "tiny.xml", score_id="a", work_id="a", source="x"))
+    assert (score.key, score.signature, score.transposed(2).signature) == (None, -1, 1)
 
 
 def test_bands_keep_instruments_and_pedals_lengthen_notes(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from ohrwurm.data.score import Part, Score, Span
 from ohrwurm.folders import cache_folder
 
 VERSION = 2  # raise it when all readers or the format change
-READERS = {"asap": 3}  # versions of single sources, whose readers changed since: the others need not be read again
+READERS = {
+    "asap": 3,
+    "openewld": 3,
+}  # versions of single sources, whose readers changed since: the others need not be read again
 log = logging.getLogger(__name__)
 
 

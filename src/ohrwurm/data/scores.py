@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from ohrwurm.data.abc import abc_tunes, read_abc
+from ohrwurm.data.annotations.keys import signature_number
 from ohrwurm.data.archives import data_root, unpacked
 from ohrwurm.data.midi import asap_performance, asap_titles, band_file, pop909_song
 from ohrwurm.data.musicxml import read_musicxml
 from ohrwurm.data.score import Notes, Part, Score, Span, make_notes
 from ohrwurm.data.score_cache import cached
 from ohrwurm.errors import DataError
+from ohrwurm.events import pitch_class
 
 __all__ = [
     "EVALUATION_ONLY", "SOURCES", "Notes", "Part", "Score", "Span", "make_notes", "read_abc", "read_asap",
@@ -91,7 +93,10 @@ def read_pop909(root: Root = None, *, versions: bool = True) -> list[Score]:
 
 
 def read_openewld(root: Root = None) -> list[Score]:
-    """OpenEWLD (Simonetta et al., 2018): 502 lead sheets in the public domain; genre and style of each as tags."""
+    """OpenEWLD (Simonetta et al., 2018): 502 lead sheets in the public domain; genre and style of each as tags.
+
+    Of their keys the signature is known: all but two call themselves major, the minor tunes among them too.
+    """
 
     def read(folder: Path) -> Iterator[Score]:
         database = folder / "OpenEWLD.db"
@@ -110,7 +115,9 @@ def read_openewld(root: Root = None) -> list[Score]:
         def sheet(path: Path, work: int, title: str) -> Iterator[Score]:
             name = f"openewld/{work}"
             words = tuple(dict.fromkeys(tags.get(work, [])))
-            yield read_musicxml(path, score_id=name, work_id=name, source="openewld", title=title, tags=words)
+            yield _key_as_signed(
+                read_musicxml(path, score_id=name, work_id=name, source="openewld", title=title, tags=words)
+            )
 
         return _readable(
             (folder / leadsheet, lambda p=folder / leadsheet, w=work, t=str(title): sheet(p, w, t))  # type: ignore[misc]
@@ -178,6 +185,16 @@ def read_folk_versions(root: Root = None) -> list[Score]:
         return _readable((folder / r["file"], lambda r=r: tune(r)) for r in rows)  # type: ignore[misc]
 
     return cached(_folder(root, "folk_versions"), "folk_versions", read)
+
+
+def _key_as_signed(score: Score) -> Score:
+    """The score with the signatures of its major keys in the place of keys; a minor one was meant."""
+    import dataclasses
+
+    if any(span.label.endswith(":min") for span in score.keys):
+        return score
+    signed = (Span(s.start, s.end, str(signature_number(7 * pitch_class(s.label[:-4])))) for s in score.keys)
+    return dataclasses.replace(score, keys=(), signatures=tuple(signed))
 
 
 def _renamed(score: Score, score_id: str, work_id: str, title: str) -> Score:

@@ -117,8 +117,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     sections = Spans(np.array([[0.0, 2.0]]), ("verse",))
     local = Spans(np.array([[0.0, 0.5], [0.5, 2.0]]), ("N", "Eb minor"))
     jams.write_jams(
-        file, duration=2.0, beats=beats, chords=chords, sections=sections, keys=local, tempi=[(120.5, 0.75), (60.25, 0.25)],
-        tags=[("jazz", 0.5), ("piano", None)],
+        file, duration=2.0, beats=beats, chords=chords, sections=sections, keys=local,
+        tempi=[(120.5, 0.75), (60.25, 0.25)], tags=[("jazz", 0.5), ("piano", None)],
     )  # fmt: skip
     assert annotations.read_beats(file).value.positions.tolist() == [0, 1]
     assert annotations.read(file, "chords").value.labels == chords.labels
