@@ -1,9 +1,8 @@
 """`ohrwurm.analyze` of whole files on one core, in times real time, with the share of every part.
 
-All figures are CPU time: of this process on one thread, and of its decoding child. The model has the size of
-`ohrwurm-frames`, untrained unless one is given: what the network costs does not depend on its weights. Beside it, in
-turns: the same questions (beats, chords, key, sections) put to librosa, as `ohrwurm.evaluation.baselines` has them: its
-beat tracker, templates on its constant-Q chroma with its Viterbi search, key profiles, novelty. Without files a song is
+All figures are CPU time: of this process on one thread, and of its decoding child. Beside it, in turns: the same
+questions (beats, chords, key, sections) put to librosa, as `ohrwurm.evaluation.baselines` has them: its beat tracker,
+templates on its constant-Q chroma with its Viterbi search, key profiles, novelty. Without files a song is
 synthesised and written as MP3, 44.1 kHz, stereo.
 """
 
@@ -31,26 +30,21 @@ from ohrwurm.analysis.hearing import hear_file  # noqa: E402
 from ohrwurm.analysis.recording import decided, listening  # noqa: E402
 from ohrwurm.audio.isolation import Decoder  # noqa: E402
 from ohrwurm.models import registry  # noqa: E402
-from ohrwurm.models.base import ModelCard  # noqa: E402
-from ohrwurm.models.frame_heads import HeadSpec  # noqa: E402
 from ohrwurm.models.headed import HeadedEncoder  # noqa: E402
 
-SIZE = {"front_end": "log-frequency", "channels": 24, "dim": 160, "depth": 4, "heads": 4, "ffn": 640}
-TAGS = tuple(f"tag {i}" for i in range(50))
 T = TypeVar("T")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="recordings; by default one is synthesised")
-    parser.add_argument("--model", help="a model with heads; by default an untrained one of the size of ohrwurm-frames")
+    parser.add_argument("--model", default="ohrwurm-frames", help="a model with heads")
     parser.add_argument("--seconds", type=float, default=240.0, help="of the synthesised song")
-    parser.add_argument("--window", type=float, default=24.0, help="seconds that the untrained model hears at a time")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-librosa", action="store_true", help="leave the comparison out")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = untrained(arguments.window) if arguments.model is None else registry.load(arguments.model)
+    model = registry.load(arguments.model)
     assert isinstance(model, HeadedEncoder)
     with tempfile.TemporaryDirectory() as folder, Decoder() as decoder:
         files = arguments.files or [song(Path(folder) / "song.mp3", arguments.seconds)]
@@ -68,16 +62,6 @@ def main() -> None:
         report("librosa", seconds, theirs)
         ratio = median(sum(turn.values()) for turn in theirs) / median(sum(turn.values()) for turn in ours)
         print(f"\nratio of librosa to ours: {ratio:.2f}")
-
-
-def untrained(window: float) -> HeadedEncoder:
-    card = ModelCard(
-        "untrained", "musicfm", 24000, window, window, 160, ("sound",), "", minimum=0.1, layer=4, frame_rate=25.0,
-        parameters={"stats": {"mean": -60.0, "std": 18.0}, "codes": 8, **SIZE},
-    )  # fmt: skip
-    torch.manual_seed(0)
-    heads = [HeadSpec("beats"), HeadSpec("chords"), HeadSpec("sections"), HeadSpec("key"), HeadSpec("tags", TAGS)]
-    return HeadedEncoder.around(registry.build(card), heads, name="untrained", window=window)
 
 
 def song(file: Path, seconds: float) -> Path:

@@ -20,8 +20,11 @@ SHOWN = (
     ("ohrwurm-text", "recordings: emotify", ("accuracy",)),
     ("ohrwurm-versions", "rendered", ("MAP", "Top-1")),
     ("ohrwurm-versions", "recordings: anthems", ("MAP", "Top-1", "MR1")),
+    ("ohrwurm-frames", "rendered: pop909", ("F-measure", "downbeat F-measure", "majmin", "weighted score")),
+    ("ohrwurm-frames", "rendered: asap", ("F-measure", "downbeat F-measure", "signature accuracy")),
     ("pitchnet", "rendered", ("AP",)),
 )
+HEARD = ("beats", "chords", "key")  # tasks whose metrics do not say what they are of
 START, END = "<!-- RESULTS", "<!-- END RESULTS -->"
 
 
@@ -41,7 +44,9 @@ def _line(model: str, row: dict[str, Any]) -> str:
         value += f" [{low:.3g}, {high:.3g}]"
     chance = f"{row['chance']:.3g}" if row.get("chance") is not None else ""
     counts = ", ".join(part for part in row["n"].split(", ") if not part.startswith("0 "))
-    cells = (f"`{model}`", row["data"], row["metric"], value, chance, row.get("baseline", ""), counts)
+    task = row["protocol"].partition(":")[0]
+    metric = f"{task}: {row['metric']}" if task in HEARD else row["metric"]
+    cells = (f"`{model}`", row["data"], metric, value, chance, row.get("baseline", ""), counts)
     return "| " + " | ".join(cells) + " |"
 
 

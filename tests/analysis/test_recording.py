@@ -215,6 +215,7 @@ def test_a_task_that_is_none_or_has_no_head_is_refused_before_anything_is_read()
 def test_settings_reach_the_decoders() -> None:
     x = triads([(0, 0)], 8.0)
     assert understood(x, settings=Settings(tags=0)).tags == ()
+    assert understood(x, settings=Settings(untold=frozenset({"loud"}))).tags == ()
     strict = Settings(doubts=dataclasses.replace(Settings().doubts, key=1.0))
     assert "unclear-key" in words(understood(x, settings=strict))
 

@@ -44,6 +44,8 @@ class Settings:
         sections: what is a boundary to a model with a head for sections.
         novelty: what is one without.
         tag, tags: probability from which a tag is told, and how many at most.
+        untold: tags that are left out: metre and key are told by themselves, and better; and renditions, which the
+            house model learned from, are instrumental one and all.
         silence: full scale below which there is nothing (-80 dB).
         doubts: from where on something is worth a remark.
     """
@@ -55,6 +57,7 @@ class Settings:
     novelty: Novelty = field(default_factory=lambda: Novelty(least=0.1))
     tag: float = 0.3
     tags: int = 10
+    untold: frozenset[str] = frozenset({"four-four", "major", "major key", "minor", "minor key", "instrumental"})
     silence: float = 1e-4
     doubts: Doubts = field(default_factory=Doubts)
 
@@ -142,8 +145,9 @@ def tags_of(heard: Heard, settings: Settings = SETTINGS) -> tuple[tuple[str, flo
     x = heard.probabilities["tags"]["tags"]
     if not (heard.sound.peaks >= settings.silence).any():
         return ()
-    order = np.argsort(-x, kind="stable")[: settings.tags]
-    return tuple((heard.specs["tags"].classes[i], float(x[i])) for i in order.tolist() if x[i] >= settings.tag)
+    classes = heard.specs["tags"].classes
+    order = [i for i in np.argsort(-x, kind="stable").tolist() if classes[i] not in settings.untold]
+    return tuple((classes[i], float(x[i])) for i in order[: settings.tags] if x[i] >= settings.tag)
 
 
 def fitted(spans: Spans, duration: float) -> Spans:
