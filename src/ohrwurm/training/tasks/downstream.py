@@ -40,6 +40,7 @@ from ohrwurm.training.downstream_scores import HeadScores, watched
 from ohrwurm.training.kept_features import AudioCrops, Crops, FeatureCrops, Keep, StateCrops
 from ohrwurm.training.layer_groups import layer_groups
 from ohrwurm.training.lora import merge
+from ohrwurm.training.plateau import Plateau
 from ohrwurm.training.schedules import by_step, warm_cosine, warm_up
 from ohrwurm.training.task import Task, generator, rounded
 
@@ -152,8 +153,7 @@ class DownstreamTask(Task):
             )
         tracks = self.tracks.recordings.tracks
         self.validation_rows = sample_of(tracks, self.tracks.validation, validation_size)
-        self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
-        self._plateau: dict[str, Any] | None = None
+        self.plateau = Plateau()
 
     # Model ---------------------------------------------------------------------------------------------------------
 
@@ -310,19 +310,14 @@ class DownstreamTask(Task):
             return by_step(optimizer, lambda step: warm_up(step, warm) * warm_cosine(self.fraction_done, 0.0))
         if settings.schedule == "constant":
             return by_step(optimizer, lambda step: warm_up(step, warm))
-        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=settings.factor, patience=settings.wait
-        )
-        if self._plateau is not None:
-            self.plateau.load_state_dict(self._plateau)
+        self.plateau.watch(optimizer, "max", settings.factor, settings.wait)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.plateau is not None:
-            checkpoint["plateau"] = self.plateau.state_dict()
+        self.plateau.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._plateau = checkpoint.get("plateau")
+        self.plateau.load(checkpoint)
 
     # Validation and result -----------------------------------------------------------------------------------------
 
@@ -350,8 +345,7 @@ class DownstreamTask(Task):
         self.log("validation/loss", sum(loss * size for loss, size in self.validation_losses) / max(1, count))
         score = watched(self.scores, self.settings.watch)
         self.log(self.monitor, score, prog_bar=True)
-        if self.plateau is not None:  # here, not by Lightning, which would do it after the epoch's checkpoint
-            self.plateau.step(score)
+        self.plateau.step(score)
 
     @torch.inference_mode()
     def measure(self, rows: Sequence[int]) -> dict[str, HeadScores]:

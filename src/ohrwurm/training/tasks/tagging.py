@@ -25,6 +25,7 @@ from ohrwurm.training.batches import Batches, shuffled
 from ohrwurm.training.crops import Crops
 from ohrwurm.training.encoders import base_card, encoder_to_train, freeze_unused
 from ohrwurm.training.limits import VALIDATION
+from ohrwurm.training.plateau import Plateau
 from ohrwurm.training.task import Task, generator, rounded
 
 AREAS = ("ROC-AUC", "PR-AUC")
@@ -94,8 +95,7 @@ class TaggingTask(Task):
         self.model.eval()  # batch norms shall not see this
         freeze_unused(self, self.logits(torch.zeros(1, samples)))
         self.model.train()
-        self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
-        self._plateau: dict[str, Any] | None = None
+        self.plateau = Plateau()
 
     # Data ----------------------------------------------------------------------------------------------------------
 
@@ -197,9 +197,7 @@ class TaggingTask(Task):
     def on_validation_epoch_end(self) -> None:
         loss = sum(each * count for each, count in self.losses) / sum(count for _, count in self.losses)
         self.log(self.monitor, loss, prog_bar=True)
-        # Here and not by Lightning, which would do it after the checkpoint of the epoch: a resumed run lacked it.
-        if self.plateau is not None:
-            self.plateau.step(loss)
+        self.plateau.step(loss)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
@@ -207,19 +205,14 @@ class TaggingTask(Task):
         optimizer = torch.optim.SGD(
             parameters, settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=True
         )
-        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=settings.factor, patience=settings.wait
-        )
-        if self._plateau is not None:
-            self.plateau.load_state_dict(self._plateau)
+        self.plateau.watch(optimizer, "min", settings.factor, settings.wait)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.plateau is not None:
-            checkpoint["plateau"] = self.plateau.state_dict()
+        self.plateau.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._plateau = checkpoint.get("plateau")
+        self.plateau.load(checkpoint)
 
     # Result --------------------------------------------------------------------------------------------------------
 
