@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from commands import answer, ohrwurm
 from torch import Tensor
-from typer.testing import CliRunner, Result
 
-from ohrwurm.cli import app
 from ohrwurm.models.base import Encoded, JointModel, ModelCard
 from ohrwurm.models.registry import architecture, register_card
 
@@ -64,16 +61,6 @@ register_card(
         features={"learned": False},
     )
 )
-
-
-def ohrwurm(*arguments: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=True)
-    assert result.exit_code == code, result.output + repr(result.exception)
-    return result
-
-
-def answer(*arguments: str | Path, code: int = 0) -> Any:
-    return json.loads(ohrwurm(*arguments, "--json", code=code).stdout)
 
 
 @pytest.fixture(scope="module")

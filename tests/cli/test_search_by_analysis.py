@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner, Result
+from commands import answer, ohrwurm
 
-from ohrwurm.cli import app
 from ohrwurm.collection import Collection
-
-
-def ohrwurm(*arguments: str | Path, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=True)
-    assert result.exit_code == code, result.output + repr(result.exception)
-    return result
-
-
-def answer(*arguments: str | Path, code: int = 0) -> Any:
-    return json.loads(ohrwurm(*arguments, "--json", code=code).stdout)
 
 
 @pytest.fixture(scope="module")

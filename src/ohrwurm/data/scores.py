@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import logging
 import sqlite3
@@ -189,8 +190,6 @@ def read_folk_versions(root: Root = None) -> list[Score]:
 
 def _key_as_signed(score: Score) -> Score:
     """The score with the signatures of its major keys in the place of keys; a minor one was meant."""
-    import dataclasses
-
     if any(span.label.endswith(":min") for span in score.keys):
         return score
     signed = (Span(s.start, s.end, str(signature_number(7 * pitch_class(s.label[:-4])))) for s in score.keys)
@@ -198,8 +197,6 @@ def _key_as_signed(score: Score) -> Score:
 
 
 def _renamed(score: Score, score_id: str, work_id: str, title: str) -> Score:
-    import dataclasses
-
     return dataclasses.replace(score, score_id=score_id, work_id=work_id, title=title)
 
 

@@ -22,6 +22,17 @@ def mark(right: bool) -> str:
     return "[bold green]✓[/]" if right else "[bold red]✗[/]"
 
 
+def answers_table() -> Table:
+    """An empty table of answers: mark, score, title, style, and what else there is to say."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    table.add_column(width=3, justify="right")
+    table.add_column(width=6, justify="right", style="dim")
+    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=19, no_wrap=True, overflow="ellipsis", style="cyan")
+    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", style="dim")
+    return table
+
+
 def flats(name: str) -> str:
     """A key or chord with flat signs.
 
@@ -62,12 +73,7 @@ def print_narrowed(found: Narrowed, truths: dict[str, Truth], console: Console) 
         f"    [dim]right: {found.rule} ({found.right} of {found.among} clips)[/]",
         highlight=False,
     )
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
-    table.add_column(width=3, justify="right")
-    table.add_column(width=6, justify="right", style="dim")
-    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
-    table.add_column(width=19, no_wrap=True, overflow="ellipsis", style="cyan")
-    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", style="dim")
+    table = answers_table()
     for hit in found.hits:
         truth = truths[hit.clip]
         heard = f"heard: {flats(hit.key)}, {hit.bpm:.0f} bpm"

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ohrwurm.demo.heard_tables import mark, print_figures, print_heard, print_narrowed
+from ohrwurm.demo.heard_tables import answers_table, mark, print_figures, print_heard, print_narrowed
 from ohrwurm.demo.judging import Judged
 from ohrwurm.demo.questions import Kind
 from ohrwurm.demo.rendering import Truth
@@ -75,12 +75,7 @@ def print_question(judged: Judged, truths: dict[str, Truth], console: Console) -
     many = len(question.right)
     console.print(f"[bold]{asked}[/]", highlight=False)
     console.print(f"    [dim]right: {question.rule} ({many} of {len(judged.answers)} clips)[/]", highlight=False)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
-    table.add_column(width=3, justify="right")
-    table.add_column(width=6, justify="right", style="dim")
-    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
-    table.add_column(width=19, no_wrap=True, overflow="ellipsis", style="cyan")
-    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", style="dim")
+    table = answers_table()
     shown = min(SHOWN, many)
     for answer, right in list(zip(judged.answers, judged.correct, strict=True))[:shown]:
         truth = truths[answer.clip]
