@@ -8,7 +8,8 @@ its time is what it takes **a step** times the **steps** that each probe takes u
    probe leaving, all sides in turns in this process on one thread. On the plain side a few (`--probes`) stand for all
    54 of a stack, since the cost of a step does not depend on rate, share or decay.
 2. Steps: our sweeps run to their end. `fast` trains every probe and counts its steps, those of the plain loop up to
-   rounding; `race` trains what may win. Both times are measured, and so is what they select.
+   rounding; `race` trains what may win, as the command does it by default (hidden layers in bfloat16 where the machine
+   has it, those near the best again in float32), and once in float32 alone. All times are measured, and the selection.
 
 By default the second part is the linear half of the grid (108 probes: minutes). `--full` takes all 216: an hour.
 """
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import torch
@@ -142,22 +144,30 @@ def sweeps(
     y = np.concatenate([p.y for p in parts])
     splits = np.repeat(jukemir.SPLITS, [len(p) for p in parts])
     times, found, steps = {}, {}, {}
-    for mode in ("race", "fast"):
+    sides: dict[str, tuple[jukemir.Mode, Literal["auto", "fp32"]]] = {
+        "race": ("race", "auto"),
+        "fast": ("fast", "fp32"),
+    }
+    if has_bf16(torch.device("cpu")) and any(c.hidden_layer_sizes for c in configs):
+        sides["race fp32"] = "race", "fp32"
+    for side, (mode, precision) in sides.items():
         with TemporaryDirectory() as folder:
             began = time.process_time()
-            found[mode] = jukemir.sweep(x, y, splits, task, configs=configs, mode=mode, folder=Path(folder))
-            times[mode] = time.process_time() - began
-            steps[mode] = np.array([_steps(Path(folder), c) for c in configs])
+            found[side] = jukemir.sweep(
+                x, y, splits, task, configs=configs, mode=mode, precision=precision, folder=Path(folder)
+            )
+            times[side] = time.process_time() - began
+            steps[side] = np.array([_steps(Path(folder), c) for c in configs])
     times["plain"] = sum(
         n * plain[c.hidden_layer_sizes, c.batch_size] for n, c in zip(steps["fast"].tolist(), configs, strict=True)
     )
     print(f"{task.name}: sweep of {len(configs)} probes to their end (plain: its time a step, the steps of fast)")
-    print(f"{'':>8}{'probes':>8}{'steps':>10}{'CPU s':>9}{'times less':>12}  selected, validation, test")
-    print(f"{'plain':>8}{len(configs):8}{steps['fast'].sum():10}{times['plain']:9.0f}{1:12}")
-    for mode, result in found.items():
+    print(f"{'':>9}{'probes':>8}{'steps':>10}{'CPU s':>9}{'times less':>12}  selected, validation, test")
+    print(f"{'plain':>9}{len(configs):8}{steps['fast'].sum():10}{times['plain']:9.0f}{1:12}")
+    for side, result in found.items():
         print(
-            f"{mode:>8}{np.isfinite(result.scores).sum():8}{steps[mode].sum():10}{times[mode]:9.0f}"
-            f"{times['plain'] / times[mode]:12.1f}  {result.selected.config.uid[:8]} {result.selected.score:.4f} "
+            f"{side:>9}{np.isfinite(result.scores).sum():8}{steps[side].sum():10}{times[side]:9.0f}"
+            f"{times['plain'] / times[side]:12.1f}  {result.selected.config.uid[:8]} {result.selected.score:.4f} "
             f"{result.test['primary']:.4f}"
         )
     race, fast = found["race"], found["fast"]

@@ -209,6 +209,46 @@ def test_what_a_race_has_trained_serves_the_whole_sweep(tmp_path, monkeypatch):
         go("exact")
 
 
+def test_probes_of_bfloat16_do_not_stand_for_those_of_float32(tmp_path):
+    data, configs = toy(), [c for c in few() if c.hidden_layer_sizes][:2]
+    trained: list[tuple[str, str]] = []
+    of = jukemir._train
+
+    def noted(task, train, valid, chosen, mode, precision, *rest):
+        trained.extend((c.uid, precision) for c in chosen)
+        yield from of(task, train, valid, chosen, mode, precision, *rest)
+
+    def go(precision):
+        trained.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jukemir, "_train", noted)
+            return jukemir.sweep(
+                *data[:3], "gtzan_ff", ids=data[3], configs=configs, precision=precision, folder=tmp_path
+            )
+
+    low = go("bf16")
+    assert {precision for _, precision in trained} == {"bf16", "fp32"}  # the best again
+    again = {uid for uid, precision in trained if precision == "fp32"}
+    assert low.selected.config.uid in again
+    full = go("fp32")
+    assert {uid for uid, _ in trained} == {c.uid for c in configs} - again  # and only those
+    assert full.precision == "fp32"
+    go("bf16")
+    assert not trained
+
+
+def test_a_race_takes_bfloat16_where_the_machine_has_it(monkeypatch):
+    x, y, splits, ids = toy()
+    configs = [c for c in few() if not c.hidden_layer_sizes][:1]
+    for has in (True, False):
+        monkeypatch.setattr(jukemir, "has_bf16", lambda device, has=has: has)
+        found = {
+            mode: jukemir.sweep(x, y, splits, "gtzan_ff", ids=ids, configs=configs, mode=mode).precision
+            for mode in ("race", "fast", "exact")
+        }
+        assert found == {"race": "bf16" if has else "fp32", "fast": "fp32", "exact": "fp32"}
+
+
 def test_order_of_rows_does_not_matter():
     x, y, splits, ids = toy()
     back = np.arange(len(x))[::-1]

@@ -17,7 +17,8 @@ Three modes
   what each might have reached.
 
 With ``precision="bf16"`` the products of hidden layers run in bfloat16, and those probes that come within `MARGIN` of
-the best are then trained again in float32, so that rounding does not decide which one is selected.
+the best are then trained again in float32, so that the selected one and its numbers are of float32. A race does so
+where the machine multiplies bfloat16 in hardware (``precision="auto"``).
 
 As published, and put right
 ---------------------------
@@ -50,9 +51,10 @@ from ohrwurm.evaluation.protocols.probe_runs import ProbeFolder
 from ohrwurm.evaluation.protocols.probe_scores import Part, ProbeTask, measure, scorer
 from ohrwurm.evaluation.protocols.probe_stack import Precision, stacks, train_stack
 from ohrwurm.evaluation.protocols.probe_training import ProbeRun, predict, train_probe
+from ohrwurm.models.precision import has_bf16
 
 Mode = Literal["race", "fast", "exact"]
-MARGIN = 0.01  # of the validation score, within which bfloat16 is not trusted to tell probes apart
+MARGIN = 3  # validation tracks' share of the score, within which bfloat16 is not trusted to tell probes apart
 SPLITS = ("train", "validation", "test")
 
 TASKS = {
@@ -71,7 +73,7 @@ class SweepResult:
     """What a sweep found.
 
     Attributes:
-        task, mode: what was predicted, and how the probes were trained.
+        task, mode, precision: what was predicted, and how the probes were trained.
         selected: the probe with the highest validation score, the first in grid order of equals.
         validation, test: its metrics on both splits, under their published names.
         scores: best validation score of every probe, in the order of `configs`; NaN for those passed over.
@@ -83,6 +85,7 @@ class SweepResult:
 
     task: str
     mode: Mode
+    precision: Precision
     selected: ProbeRun
     validation: dict[str, float]
     test: dict[str, float]
@@ -102,7 +105,7 @@ def sweep(
     ids: Sequence[str] | None = None,
     representation: str = "features",
     mode: Mode = "race",
-    precision: Precision = "fp32",
+    precision: Precision | Literal["auto"] = "auto",
     seed: int = 0,
     workers: int = 1,
     device: str = "cpu",
@@ -121,7 +124,8 @@ def sweep(
             Without them rows stay as they are.
         representation: name of the features, part of the published names of the probes.
         mode: see the module.
-        precision: of the hidden layers' products; ``exact`` knows fp32 only.
+        precision: of the hidden layers' products; ``auto``: bf16 in a race on a machine that has it, else fp32;
+            ``exact`` knows fp32 only.
         seed: of order, batches, first weights and dropout.
         workers: processes, each with one thread.
         device: where to train. With a GPU one worker is right: all probes of a stack go together.
@@ -142,6 +146,8 @@ def sweep(
     if not configs or len({c.uid for c in configs}) < len(configs):
         raise DataError("a sweep needs at least one probe, and each only once")
     scorer(task, valid)  # says at once if nothing can be measured
+    if precision == "auto":
+        precision = "bf16" if mode == "race" and has_bf16(torch.device(device)) else "fp32"
     if mode == "exact" and precision != "fp32":
         raise DataError(f"exact probes are trained in fp32, not {precision}; choose the mode race or fast")
     kept = ProbeFolder(folder, task, train, valid, "exact" if mode == "exact" else "stacked", precision)
@@ -161,13 +167,13 @@ def sweep(
     def collect(chosen: Sequence[ProbeConfig], how: Precision) -> None:
         for run in _train(task, train, valid, chosen, mode, how, workers, device):
             runs[run.config.uid] = run
-            kept.write(run, how)
+            kept.write(run, how if run.config.hidden_layer_sizes else "fp32")
             tell(len(runs), len(configs))
 
     while True:
         if chosen := missing():
             collect(chosen, precision)
-        elif near := _doubtful(configs, runs, kept):
+        elif near := _doubtful(configs, runs, kept, MARGIN / len(valid)):
             collect(near, "fp32")
         else:
             break
@@ -177,6 +183,7 @@ def sweep(
     return SweepResult(
         task=task.name,
         mode=mode,
+        precision=precision,
         selected=selected,
         validation=measure(task, valid, valid, outputs["validation"], outputs["validation"]),
         test=measure(task, valid, test, outputs["validation"], outputs["test"]),
@@ -188,10 +195,12 @@ def sweep(
     )
 
 
-def _doubtful(configs: Sequence[ProbeConfig], runs: dict[str, ProbeRun], kept: ProbeFolder) -> list[ProbeConfig]:
-    """Hidden probes trained in bfloat16 that are too near the best to be told from it."""
-    least = max(run.score for run in runs.values()) - MARGIN
-    low = (c for c in configs if c.uid in runs and c.hidden_layer_sizes and kept.precision(c) == "bf16")
+def _doubtful(
+    configs: Sequence[ProbeConfig], runs: dict[str, ProbeRun], kept: ProbeFolder, margin: float
+) -> list[ProbeConfig]:
+    """Probes trained in bfloat16 that are too near the best to be told from it."""
+    least = max(run.score for run in runs.values()) - margin
+    low = (c for c in configs if c.uid in runs and kept.precision(c) == "bf16")
     return [c for c in low if runs[c.uid].score >= least]
 
 

@@ -25,15 +25,16 @@ class ProbeFolder:
     """Probes of one sweep; with `folder` None nothing is kept.
 
     Args:
-        task, train, valid, mode, precision: what the probes were trained on and how. Probes of other data, or trained
-            another way, are refused.
+        task, train, valid, mode: what the probes were trained on and how. Probes of other data, or trained another way,
+            are refused.
+        precision: what is wanted; probes kept in a lower one count as not done.
     """
 
     def __init__(
         self, folder: Path | None, task: ProbeTask, train: Part, valid: Part, mode: str, precision: str
     ) -> None:
-        self.folder = folder
-        digest = hashlib.sha256(json.dumps([dataclasses.asdict(task), mode, precision]).encode())
+        self.folder, self.wanted = folder, precision
+        digest = hashlib.sha256(json.dumps([dataclasses.asdict(task), mode]).encode())
         for part in (train, valid):
             digest.update(part.x.tobytes())
             digest.update(part.y.tobytes())
@@ -58,7 +59,9 @@ class ProbeFolder:
         except SafetensorError as error:
             raise DataError(f"{file}: cannot be read ({error}); remove it, and the probe is trained again") from error
         if notes.get("made_from") != self.made_from:
-            raise DataError(f"{self.folder}: holds probes of other data, task, mode or precision; name another folder")
+            raise DataError(f"{self.folder}: holds probes of other data, task or mode; name another folder")
+        if notes["precision"] not in (self.wanted, "fp32"):
+            return None
         self._precisions[config.uid] = notes["precision"]
         scores = tensors.pop("validation_scores").numpy()
         mean, scale = (tensors.pop(f"scaler.{name}", None) for name in ("mean", "scale"))
