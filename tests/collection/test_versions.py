@@ -60,23 +60,22 @@ def test_groups_use_the_threshold_of_the_card(songs: Collection) -> None:
     assert [sorted(names(g.tracks)) for g in songs.version_groups(where="title LIKE 'a%'")] == [["a0", "a1"]]
 
 
+def sing(notes: np.ndarray, transpose: int, harmonics: int, rate: int = 22050) -> np.ndarray:
+    time = np.arange(rate // 2) / rate
+    pieces = []
+    for note in notes:
+        pitch = 220 * 2 ** ((note + transpose) / 12)
+        pieces.append(sum(np.sin(2 * np.pi * pitch * h * time) / h for h in range(1, harmonics + 1)))
+    return 0.2 * np.concatenate(pieces)
+
+
 def test_a_model_with_its_own_similarity(tmp_path: Path, music: Path) -> None:
     """The baseline finds a melody again in another key and as another waveform."""
-    rate = 22050
     rng = np.random.default_rng(0)
-
-    def sing(notes: np.ndarray, transpose: int, harmonics: int) -> np.ndarray:
-        time = np.arange(rate // 2) / rate
-        pieces = []
-        for note in notes:
-            pitch = 220 * 2 ** ((note + transpose) / 12)
-            pieces.append(sum(np.sin(2 * np.pi * pitch * h * time) / h for h in range(1, harmonics + 1)))
-        return 0.2 * np.concatenate(pieces)
-
     for song in range(3):
         notes = rng.integers(0, 12, 40)
-        soundfile.write(music / f"{song}-first.wav", sing(notes, 0, 1), rate)
-        soundfile.write(music / f"{song}-second.wav", sing(notes, 5, 4), rate)
+        soundfile.write(music / f"{song}-first.wav", sing(notes, 0, 1), 22050)
+        soundfile.write(music / f"{song}-second.wav", sing(notes, 5, 4), 22050)
     collection = Collection(tmp_path / "c", models=["chroma-cross-correlation"])
     collection.index(music)
     for song in range(3):
@@ -86,6 +85,34 @@ def test_a_model_with_its_own_similarity(tmp_path: Path, music: Path) -> None:
         assert collection.search(like=music / f"{song}-first.wav", model="chroma-cross-correlation")[0] == best
     groups = collection.version_groups(threshold=0.5)
     assert sorted(sorted(names(g.tracks)) for g in groups) == [[f"{s}-first", f"{s}-second"] for s in range(3)]
+
+
+def test_in_a_large_collection_vectors_say_what_is_aligned(
+    tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sequences decide among what the vectors find near; to these a tune three octaves up is another thing."""
+    rng = np.random.default_rng(0)
+    for song in ("a", "b"):
+        notes = rng.integers(0, 12, 40)
+        for version, transpose in (("low", 0), ("deep", 4), ("high", 36), ("shrill", 38)):
+            soundfile.write(music / f"{song}-{version}.wav", sing(notes, transpose, 1), 22050)
+    collection = Collection(tmp_path / "c", models=["test-versions", "chroma-cross-correlation"])
+    collection.index(music)
+
+    def groups(threshold: float) -> list[list[str]]:
+        return sorted(sorted(names(group.tracks)) for group in collection.version_groups(threshold=threshold))
+
+    assert set(names(collection.versions(music / "a-low.wav"))[:3]) == {"a-deep", "a-high", "a-shrill"}
+    assert groups(0.3) == [[f"{s}-{v}" for v in ("deep", "high", "low", "shrill")] for s in ("a", "b")]
+
+    monkeypatch.setattr("ohrwurm.collection.versions.SHORTLIST", 3)
+    monkeypatch.setattr("ohrwurm.collection.versions.NEIGHBOURS", 4)
+    assert names(collection.versions(music / "a-low.wav", k=1)) == ["a-deep"]
+    assert set(names(collection.versions(music / "a-low.wav", k=3))) == {"a-deep", "b-low", "b-deep"}
+    assert names(collection.versions(music / "a-low.wav", k=3, where="title LIKE '%high'"))[0] == "a-high"
+    assert groups(0.5) == [["a-deep", "a-low"], ["a-high", "a-shrill"], ["b-deep", "b-low"], ["b-high", "b-shrill"]]
+    soundfile.write(tmp_path / "outside.wav", sing(notes, 2, 1), 22050)  # the tune of b
+    assert names(collection.versions(tmp_path / "outside.wav", k=1))[0] in ("b-low", "b-deep")
 
 
 def test_without_a_model_for_versions(collection: Collection, write: Write, music: Path) -> None:

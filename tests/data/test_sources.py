@@ -36,7 +36,7 @@ def test_folder_with_a_manifest_is_that_manifest(tmp_path: Path) -> None:
 
 
 def test_folder_of_nothing_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no recordings here.*manifest\.csv.*ecals_track_split\.json.*audio files"):
+    with pytest.raises(DataError, match=r"no recordings here: no manifest\.csv, no audio files, .*ohrwurm data list"):
         manifest_of(tmp_path)
     with pytest.raises(DataError, match="no such manifest"):
         manifest_of(tmp_path / "nowhere")

@@ -17,6 +17,7 @@ from ohrwurm.evaluation.metrics import versions as metrics
 from ohrwurm.evaluation.protocols import versions
 from ohrwurm.evaluation.tasks import Recordings, run
 from ohrwurm.models import registry
+from ohrwurm.models.alignment import PitchAlignment
 from ohrwurm.models.version_encoder import VersionEncoder
 
 SONGS, WORKS = 12, ("w1", "w2", "w3", "w1", "w2", "w3", "w1", "w4", "w5", "w6", "w7", "w8")
@@ -139,7 +140,19 @@ def test_some_ask_among_others(chunk: Path, tmp_path: Path) -> None:
 
 def test_profiles_are_for_version_encoders(chunk: Path) -> None:
     with pytest.raises(ModelError, match="takes waveforms, and these are pitch-class profiles"):
-        run("versions", registry.load("chroma-cross-correlation"), recordings(chunk))
+        run("versions", registry.load("mel-statistics"), recordings(chunk))
+
+
+def test_sequences_are_aligned_whole(chunk: Path) -> None:
+    model = registry.load("ohrwurm-alignment")
+    assert isinstance(model, PitchAlignment)
+    found = run("versions", model, recordings(chunk)).outcome
+    with torch.inference_mode():
+        made = torch.cat([model.encode_features(torch.from_numpy(song(i))[None]).pooled for i in range(SONGS)])
+        near = torch.stack([model.similarity(one, made) for one in made]).numpy()
+    assert found.figures["MAP"].value == pytest.approx(metrics.evaluate(near, WORKS)["MAP"])
+    assert any("crema" in w and "pitchnet" in w for w in found.warnings)
+    assert not any("shorter" in w for w in found.warnings)
 
 
 def test_damaged_and_missing_songs_are_left_out_by_name(tmp_path: Path) -> None:

@@ -126,10 +126,13 @@ def _teacher(name: str | None, weights: Path | None) -> Teacher | None:
     import numpy as np
     import torch
 
-    from ohrwurm.evaluation.profiles import takes_profiles
+    from ohrwurm.errors import ModelError
     from ohrwurm.models.registry import load
+    from ohrwurm.models.version_encoder import VersionEncoder
 
-    model = takes_profiles(load(name, weights=weights)).eval()
+    model = load(name, weights=weights)
+    if not isinstance(model, VersionEncoder):
+        raise ModelError(f"{name} is no teacher of vectors: take a version encoder (ohrwurm-versions, move-16000, ...)")
 
     def vector(profile: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

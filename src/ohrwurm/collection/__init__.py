@@ -39,8 +39,11 @@ __all__ = [
     "default_models",
 ]
 
-HOUSE_MODELS = ("ohrwurm-text", "ohrwurm-versions")
-PLAIN_MODELS = ("mel-statistics", "chroma-cross-correlation")
+HOUSE_MODELS = {  # and the baselines that do their work where they are not installed
+    "ohrwurm-text": "mel-statistics",
+    "ohrwurm-versions": "chroma-cross-correlation",
+    "ohrwurm-alignment": "chroma-cross-correlation",
+}
 
 
 def default_folder() -> Path:
@@ -60,7 +63,7 @@ def default_models() -> list[str]:
     from ohrwurm.models.registry import bundled
 
     shipped = set(bundled())
-    return [name if name in shipped else plain for name, plain in zip(HOUSE_MODELS, PLAIN_MODELS, strict=True)]
+    return list(dict.fromkeys(name if name in shipped else plain for name, plain in HOUSE_MODELS.items()))
 
 
 class Collection:

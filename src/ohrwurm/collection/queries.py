@@ -31,6 +31,8 @@ class Queries:
     def space_for(self, use: str, name: str | None = None) -> Space:
         """The space to answer a kind of question in: the model `name`, or the first one good for `use`.
 
+        For versions one that aligns sequences goes before those that compare vectors.
+
         Args:
             use: ``words``, ``sound`` or ``versions``.
 
@@ -48,12 +50,12 @@ class Queries:
             if use == "words" and not chosen[0].joint:
                 raise CollectionError(f"model {name!r} does not understand words; leave --model out, or use --like")
             return chosen[0]
-        for space in spaces:
-            if space.joint if use == "words" else use in space.good_for:
-                return space
+        fit = [s for s in spaces if (s.joint if use == "words" else use in s.good_for)]
+        if fit:
+            return min(fit, key=lambda s: not s.aligns) if use == "versions" else fit[0]
         if use == "sound" and (joint := [s for s in spaces if s.joint]):
             return joint[0]
-        suggestion = {"words": "ohrwurm-text", "sound": "mel-statistics", "versions": "chroma-cross-correlation"}[use]
+        suggestion = {"words": "ohrwurm-text", "sound": "mel-statistics", "versions": "ohrwurm-alignment"}[use]
         purpose = {"words": "understands words", "sound": "compares sound", "versions": "finds versions"}[use]
         raise CollectionError(
             f"no model of this collection {purpose} (it has: {', '.join(s.name for s in spaces) or 'none'}). "

@@ -26,31 +26,70 @@ def best_by_cosine(
         exclude: contents that are no answer (the query itself).
     """
     norm = float(np.linalg.norm(query))
+    kept, tracks = nearest(store, space, query, k, where=where, exclude=exclude)
+    positions = best_positions(store, space, query, [c for c, _ in kept])
+    return [result(tracks[c], score * norm, positions.get(c)) for c, score in kept]
+
+
+def nearest(
+    store: Store, space: Space, query: np.ndarray, k: int, *, where: str = "", exclude: Collection[str] = ()
+) -> tuple[list[tuple[str, float]], dict[str, list[Track]]]:
+    """The k contents nearest to `query (D,)` by cosine, best first, each with its cosine; and the tracks of each."""
     few: set[str] = set()
     if where:
         few = store.listed_contents(where)
         if not few:
-            return []
+            return [], {}
         few = few if len(few) <= FEW else set()
     # Conditions live in another table than vectors: take more than k, look which are allowed, take more if too few.
     limit = k + len(exclude) + 20
     while True:
         hits = [(c, s) for c, s in store.nearest(space, query, limit, few) if c not in exclude]
         tracks = by_content(store.tracks_of([c for c, _ in hits], where))
-        kept = [(c, s * norm) for c, s in hits if c in tracks][:k]
+        kept = [(c, s) for c, s in hits if c in tracks][:k]
         if len(kept) == k or len(hits) + len(exclude) < limit:
-            break
+            return kept, tracks
         limit *= 8
-    positions = best_positions(store, space, query, [c for c, _ in kept])
-    return [result(tracks[c], score, positions.get(c)) for c, score in kept]
 
 
 def best_by_scorer(
     store: Store, space: Space, scorer: Scorer, k: int, *, where: str = "", exclude: Collection[str] = ()
 ) -> list[Result]:
     """As `best_by_cosine` for a similarity that only the model itself knows; looks at every vector."""
-    tracks = by_content(store.tracks(where))
     contents, vectors = store.all_vectors(space)
+    return _best(by_content(store.tracks(where)), contents, vectors, scorer, k, exclude)
+
+
+def best_of_nearest(
+    store: Store,
+    space: Space,
+    scorer: Scorer,
+    k: int,
+    shortlist: tuple[Space, np.ndarray, int],
+    *,
+    where: str = "",
+    exclude: Collection[str] = (),
+) -> list[Result]:
+    """As `best_by_scorer`, looking only at what another space finds nearest.
+
+    Args:
+        shortlist: that space, the query in it `(D,)`, and how many it may name.
+    """
+    other, query, count = shortlist
+    kept, tracks = nearest(store, other, query, count, where=where, exclude=exclude)
+    found = store.vectors(space, [c for c, _ in kept])
+    contents = [c for c, _ in kept if c in found]
+    return _best(tracks, contents, np.array([found[c].track for c in contents]), scorer, k, exclude)
+
+
+def _best(
+    tracks: dict[str, list[Track]],
+    contents: list[str],
+    vectors: np.ndarray,
+    scorer: Scorer,
+    k: int,
+    exclude: Collection[str],
+) -> list[Result]:
     keep = [i for i, c in enumerate(contents) if c in tracks and c not in exclude]
     if not keep:
         return []

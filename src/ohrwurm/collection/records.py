@@ -155,6 +155,11 @@ class Space:
         return str(json.loads(self.card)["comparison"])
 
     @property
+    def aligns(self) -> bool:
+        """Whether its vectors are sequences, which tell versions best and take long to compare."""
+        return self.comparison == "cross-correlation"
+
+    @property
     def precision(self) -> Precision:
         """What the network computed in."""
         precision: Precision = json.loads(self.card).get("precision", "fp32")

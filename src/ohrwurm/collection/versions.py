@@ -1,4 +1,9 @@
-"""Which tracks are the same song: the nearest to one track, and groups over the whole collection."""
+"""Which tracks are the same song: the nearest to one track, and groups over the whole collection.
+
+Sequences tell versions better than vectors and take a thousand times as long to compare. So a model that aligns them is
+asked about all tracks of a small collection; in a larger one that also has vectors for versions, about those that the
+vectors find nearest.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from ohrwurm.collection.queries import Queries, unit
-from ohrwurm.collection.ranking import best_by_cosine, best_by_scorer, by_content, result
+from ohrwurm.collection.ranking import best_by_cosine, best_by_scorer, best_of_nearest, by_content, result
 from ohrwurm.collection.records import Result, Space
 
 # For a model whose card states no `version_threshold` among its features: high, so that groups are few and sure.
 DEFAULT_THRESHOLD = 0.9
 BLOCK = 1024  # tracks compared with all others at a time
+# Most tracks that one is aligned with, where vectors can name them: for a query (seconds), and to look for groups.
+# Not fewer: of the versions in the test sets the tenth nearest by ohrwurm-versions holds but half to two thirds.
+SHORTLIST, NEIGHBOURS = 5000, 300
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,14 @@ def versions(
     query, content = queries.audio(space, track)
     if space.comparison == "cosine":
         return best_by_cosine(queries.store, space, unit(query, track), k, where=where, exclude={content})
-    return best_by_scorer(queries.store, space, queries.scorer(space, query), k, where=where, exclude={content})
+    scorer = queries.scorer(space, query)
+    vectors = _vectors_beside(queries, space)
+    if vectors is None or queries.store.count(space) <= SHORTLIST:
+        return best_by_scorer(queries.store, space, scorer, k, where=where, exclude={content})
+    like = unit(queries.audio(vectors, track)[0], track)
+    return best_of_nearest(
+        queries.store, space, scorer, k, (vectors, like, max(k, SHORTLIST)), where=where, exclude={content}
+    )
 
 
 def version_groups(
@@ -68,8 +83,12 @@ def version_groups(
     contents, vectors = queries.store.all_vectors(space)
     keep = [i for i, c in enumerate(contents) if c in tracks]
     contents, vectors = [contents[i] for i in keep], vectors[keep]
+    similarity, count = _pairwise(queries, space, vectors), len(contents)
+    partners = (lambda i: np.arange(i + 1, count)) if space.aligns else None  # each pair once
+    if count > NEIGHBOURS and (beside := _vectors_beside(queries, space)) is not None:
+        partners = _neighbours(*queries.store.all_vectors(beside), contents).__getitem__
     groups = []
-    for members, pairs in group_by_similarity(_pairwise(queries, space, vectors), len(contents), threshold):
+    for members, pairs in group_by_similarity(similarity, count, threshold, partners):
         others = len(members) - 1
         scores = (pairs.sum(axis=1) - np.diag(pairs)) / others
         answers = [result(tracks[contents[m]], float(s), None) for m, s in zip(members, scores, strict=True)]
@@ -84,7 +103,10 @@ def default_threshold(space: Space) -> float:
 
 
 def group_by_similarity(
-    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray], n: int, threshold: float
+    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    n: int,
+    threshold: float,
+    partners: Callable[[int], np.ndarray] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Average-linkage groups of n things, without ever holding all n × n similarities.
 
@@ -93,6 +115,7 @@ def group_by_similarity(
 
     Args:
         similarity: index arrays `(a,)`, `(b,)` → `(a, b)`.
+        partners: of each of the n those that it is compared with one by one; by default all with all, in blocks.
 
     Yields:
         Members `(m,)` with m ≥ 2 and their pairwise similarities `(m, m)`.
@@ -103,12 +126,14 @@ def group_by_similarity(
     """
     everything = np.arange(n)
     first, second = [], []
-    for start in range(0, n, BLOCK):
-        block = everything[start : start + BLOCK]
-        i, j = np.nonzero(similarity(block, everything) >= threshold)
-        near = block[i] != j
+    size = BLOCK if partners is None else 1
+    for start in range(0, n, size):
+        block = everything[start : start + size]
+        others = everything if partners is None else partners(start)
+        i, j = np.nonzero(similarity(block, others) >= threshold)
+        near = block[i] != others[j]
         first.append(block[i][near])
-        second.append(j[near])
+        second.append(others[j][near])
     if not n:
         return
     rows, columns = np.concatenate(first), np.concatenate(second)
@@ -129,6 +154,23 @@ def group_by_similarity(
             chosen = np.flatnonzero(label == which)
             if len(chosen) > 1:
                 yield members[chosen], pairs[np.ix_(chosen, chosen)]
+
+
+def _vectors_beside(queries: Queries, space: Space) -> Space | None:
+    """The space of vectors that shortens the list for one of sequences, if the collection has both, and all tracks."""
+    store, least = queries.store, queries.store.count(space)
+    vectors = (s for s in store.spaces() if "versions" in s.good_for and s.comparison == "cosine")
+    return next((s for s in vectors if store.count(s) >= least), None) if space.aligns else None
+
+
+def _neighbours(found: list[str], vectors: np.ndarray, contents: list[str]) -> np.ndarray:
+    """For each of `contents` the places of the `NEIGHBOURS` nearest among them, by cosine `(n, NEIGHBOURS)`."""
+    at = {content: row for row, content in enumerate(found)}
+    rows = [at.get(content, -1) for content in contents]
+    units = np.where(np.array(rows)[:, None] >= 0, vectors[rows], 0.0)
+    units /= np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
+    blocks = (units[start : start + BLOCK] @ units.T for start in range(0, len(units), BLOCK))
+    return np.concatenate([np.argpartition(-block, NEIGHBOURS - 1)[:, :NEIGHBOURS] for block in blocks])
 
 
 def _pairwise(queries: Queries, space: Space, vectors: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

@@ -93,12 +93,10 @@ def _in_folder(folder: Path) -> Manifest:
     if files:
         base = Path(os.path.abspath(folder))  # as `walk` does it: without ".."
         return Manifest(Track(file.relative_to(base).as_posix(), str(file)) for file in files)
-    looked_for = "; ".join(
-        f"{', '.join(layout.marks[:2])} ({name})"
-        for name in benchmarks.NAMES
-        for layout in benchmarks.find(name).layouts
+    raise DataError(
+        f"{folder}: no recordings here: no {WITHIN[0]}, no audio files, none of the {len(benchmarks.NAMES)} known "
+        "sets (`ohrwurm data list` names them, docs/benchmarks.md says what lies in each)"
     )
-    raise DataError(f"{folder}: no recordings here. Looked for {WITHIN[0]}; {looked_for}; audio files.")
 
 
 def _variant(benchmark: benchmarks.Benchmark, layout: benchmarks.Layout) -> str:

@@ -189,15 +189,18 @@ def ask(collection: Collection, truths: Sequence[Truth], models: dict[Kind, str]
 
 
 def _who_answers(names: Sequence[str]) -> dict[Kind, str]:
-    """The first model that is good for each kind of question; sound falls back to a model of words."""
+    """The first model that is good for each kind of question, as a collection chooses it; sound falls back to a model
+    of words."""
     cards = [registry.card(name) for name in names]
     found: dict[Kind, str] = {}
     for kind in KINDS:
-        able = [c.name for c in cards if (c.joint if kind == "words" else kind in c.good_for)]
+        able = [c for c in cards if (c.joint if kind == "words" else kind in c.good_for)]
         if kind == "sound" and not able:
-            able = [c.name for c in cards if c.joint]
+            able = [c for c in cards if c.joint]
+        if kind == "versions":
+            able.sort(key=lambda card: not card.aligns)  # as a collection does
         if able:
-            found[kind] = able[0]
+            found[kind] = able[0].name
     return found
 
 

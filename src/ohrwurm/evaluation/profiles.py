@@ -16,9 +16,11 @@ from ohrwurm.data.tracks import Track
 from ohrwurm.data.version_features import ProfileSet, profiles_of
 from ohrwurm.errors import DataError, ModelError
 from ohrwurm.evaluation.vector_store import VectorStore
+from ohrwurm.models.alignment import Alignment
 from ohrwurm.models.base import AudioEncoder
 from ohrwurm.models.version_encoder import VersionEncoder
 
+TakesProfiles = VersionEncoder | Alignment
 SAVED_EVERY = 64  # songs; a killed run loses at most so many
 
 
@@ -39,16 +41,16 @@ class SongVectors:
     short: int
 
 
-def takes_profiles(model: AudioEncoder) -> VersionEncoder:
+def takes_profiles(model: AudioEncoder) -> TakesProfiles:
     """The model, if it takes pitch classes.
 
     Raises:
         ModelError: it does not.
     """
-    if not isinstance(model, VersionEncoder):
+    if not isinstance(model, TakesProfiles):
         raise ModelError(
             f"{model.card.name} takes waveforms, and these are pitch-class profiles: give it recordings, or take a "
-            "version encoder (ohrwurm-versions, move-16000, re-move-256, or one that ohrwurm trained)"
+            "model of versions (ohrwurm-alignment, ohrwurm-versions, move-16000, re-move-256, or one of your training)"
         )
     return model
 
@@ -74,9 +76,9 @@ def profile_vectors(
         ModelError: the model takes no profiles. DataError: no song could be used.
     """
     encoder = takes_profiles(model)
-    profiles, shortest = profiles_of(tracks), encoder.move.receptive_field
-    place = encoder.move.lin1.weight.device
-    store = VectorStore.open(folder, _identity(encoder), [_name(track) for track in tracks], encoder.move.dim)
+    profiles, shortest = profiles_of(tracks), encoder.shortest
+    place = next(t.device for t in (*encoder.parameters(), *encoder.buffers()))
+    store = VectorStore.open(folder, _identity(encoder), [_name(track) for track in tracks], encoder.card.dim)
     lengths = np.load(_lengths(store)) if _lengths(store).is_file() else np.zeros(len(tracks), np.int64)
     failures: dict[str, str] = {}
     tell = progress or (lambda done, total: None)
@@ -105,7 +107,7 @@ def profile_vectors(
 
 
 def _embedded(
-    encoder: VersionEncoder, profiles: ProfileSet, row: int, place: torch.device, shortest: int
+    encoder: TakesProfiles, profiles: ProfileSet, row: int, place: torch.device, shortest: int
 ) -> tuple[NDArray[np.float32], int]:
     profile = profiles.read(row)
     if profile.shape[1] < shortest:
@@ -131,7 +133,7 @@ def _save(store: VectorStore, lengths: NDArray[np.int64]) -> None:
     store.save()
 
 
-def _identity(encoder: VersionEncoder) -> str:
+def _identity(encoder: TakesProfiles) -> str:
     """What a vector depends on: the network, its weights and how it computes; not how waveforms are cut."""
     card = encoder.card
     weights = card.sha256 or _digest_of(encoder)
@@ -139,11 +141,12 @@ def _identity(encoder: VersionEncoder) -> str:
     return f"{card.name}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
-def _digest_of(encoder: VersionEncoder) -> str:
+def _digest_of(encoder: TakesProfiles) -> str:
     """Of weights that no file is known for."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.move.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    for name, tensor in sorted(encoder.state_dict().items()):
+        if not name.startswith("pitch."):  # which profiles do not go through
+            digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -36,7 +36,7 @@ def find(name: str) -> Task[Any]:
         DataError: there is none of that name.
 
     >>> find("versions").model
-    'ohrwurm-versions'
+    'ohrwurm-alignment'
     """
     if name not in MODULES:
         raise DataError(f"no task named {name!r}. Known: {', '.join(MODULES)}.")

@@ -122,6 +122,11 @@ class ModelCard:
         return cls(**values)
 
     @property
+    def aligns(self) -> bool:
+        """Whether its vectors are sequences slid over each other: the best for versions, and slow to compare."""
+        return self.comparison == "cross-correlation"
+
+    @property
     def provenance(self) -> str:
         """Identity of vectors made under this card: model, weights, front-end and window parameters.
 

@@ -30,6 +30,7 @@ FAMILIES = (
     "ttmr",
     "ttmr_fine_tuned",
     "version_encoder",
+    "alignment",
     "pitchnet",
     "crema",
     "muscall",

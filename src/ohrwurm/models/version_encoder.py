@@ -59,7 +59,7 @@ class VersionEncoder(AudioEncoder):
 
     def __init__(self, pitch: str = "pitchnet", pitch_parameters: Mapping[str, Any] | None = None, **move: Any) -> None:
         super().__init__()
-        self.pitch: Any = None if pitch == "none" else _extractor(pitch)(**(pitch_parameters or {}))
+        self.pitch: Any = None if pitch == "none" else extractor_class(pitch)(**(pitch_parameters or {}))
         self.move = MOVE(**move)
         self.pitch_has_weights = False  # of its own, not those it was born with
         self._without_pitch = False  # the weights about to be loaded are those of MOVE alone
@@ -86,6 +86,16 @@ class VersionEncoder(AudioEncoder):
     def feature_shape(self) -> tuple[int, int]:
         """(12, frames) of a whole window: what `encode_features` takes of each song, extractor or not."""
         return 12, round(self.card.window * FRAME_RATE)
+
+    @property
+    def shortest(self) -> int:
+        """Frames that the network sees at once; shorter songs are filled up."""
+        return self.move.receptive_field
+
+    @property
+    def extractor(self) -> str:
+        """Name of what makes the pitch classes that it was trained on."""
+        return str(self.card.parameters.get("pitch", "pitchnet"))
 
     def encode_features(self, features: Tensor) -> Encoded:
         """Pitch classes `(B, 12, T)` → one vector a song."""
@@ -207,7 +217,12 @@ class VersionEncoder(AudioEncoder):
         self.card = dataclasses.replace(self.card, parameters=parameters, **changes)
 
 
-def _extractor(name: str) -> type[nn.Module]:
+def extractor_class(name: str) -> type[nn.Module]:
+    """The class of a pitch extractor.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
     if name not in EXTRACTORS:
         raise ModelError(f"no pitch extractor named {name!r}; known: {', '.join(EXTRACTORS)}, none")
     module, kind = EXTRACTORS[name]

@@ -59,8 +59,13 @@ def threshold(vectors: Tensor, labels: np.ndarray, comparison: Comparison = "cos
     if len(vectors) > THRESHOLD_FROM:  # whole works, so that pairs are left
         kept = np.isin(labels, np.unique(labels)[: THRESHOLD_FROM * len(np.unique(labels)) // len(labels)])
         vectors, labels = vectors[torch.from_numpy(kept)], labels[kept]
+    return threshold_of(similarities(vectors, comparison), labels)
+
+
+def threshold_of(similar: Tensor, labels: np.ndarray) -> float:
+    """`threshold` of similarities `(n, n)` that are the same both ways."""
     upper = torch.triu_indices(len(labels), len(labels), 1)
-    near = similarities(vectors, comparison).cpu()[upper[0], upper[1]]
+    near = similar.cpu()[upper[0], upper[1]]
     works = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
     order = near.argsort(descending=True)
     same = (works[upper[0]] == works[upper[1]])[order].float()

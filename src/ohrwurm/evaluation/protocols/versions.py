@@ -162,9 +162,9 @@ def _of_audio(job: Job[Options], tracks: Sequence[Track]) -> tuple[Sequence[int]
 def _of_profiles(job: Job[Options], tracks: Sequence[Track]) -> tuple[Sequence[int], NDArray[np.float32]]:
     """Whole songs; as published, those too short for the network are left out and not filled up."""
     model, made_by = takes_profiles(job.model), profiles_of(tracks).extractor
-    pitch = str(model.card.parameters.get("pitch", "pitchnet"))
+    pitch = model.extractor
     if made_by and pitch != "none" and not made_by.startswith(pitch):
-        job.warn(f"the profiles are of {made_by}, and {model.card.name} was trained on those of {pitch}")
+        job.warn(f"the profiles are of {made_by}, and {model.card.name} was made for those of {pitch}")
     kept = job.cache or job.work
     assert kept is not None
     published = job.protocol == "published"
@@ -215,7 +215,7 @@ TASK = Task(
     needs="work_id, the same for versions of one work; recordings without one only stand in the way. Files of "
     "pitch-class profiles (.h5, .npz, .pt) may stand for audio.",
     example="ohrwurm evaluate versions --model chroma-cross-correlation --benchmark anthems --data ~/data",
-    model="ohrwurm-versions",
+    model="ohrwurm-alignment",
     run=run,
     check=check,
     options=Options,
