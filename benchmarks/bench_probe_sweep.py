@@ -8,8 +8,8 @@ its time is what it takes **a step** times the **steps** that each probe takes u
    probe leaving, all sides in turns in this process on one thread. On the plain side a few (`--probes`) stand for all
    54 of a stack, since the cost of a step does not depend on rate, share or decay.
 2. Steps: our sweeps run to their end. `fast` trains every probe and counts its steps, those of the plain loop up to
-   rounding; `race` trains what may win, as the command does it by default (hidden layers in bfloat16 where the machine
-   has it, those near the best again in float32), and once in float32 alone. All times are measured, and the selection.
+   rounding; `race` trains what may win, in float32 and, where the machine has it, with hidden layers in bfloat16 and
+   those near the best again in float32. All times are measured, and the selection.
 
 By default the second part is the linear half of the grid (108 probes: minutes). `--full` takes all 216: an hour.
 """
@@ -24,7 +24,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import torch
@@ -144,12 +143,9 @@ def sweeps(
     y = np.concatenate([p.y for p in parts])
     splits = np.repeat(jukemir.SPLITS, [len(p) for p in parts])
     times, found, steps = {}, {}, {}
-    sides: dict[str, tuple[jukemir.Mode, Literal["auto", "fp32"]]] = {
-        "race": ("race", "auto"),
-        "fast": ("fast", "fp32"),
-    }
+    sides: dict[str, tuple[jukemir.Mode, Precision]] = {"race": ("race", "fp32"), "fast": ("fast", "fp32")}
     if has_bf16(torch.device("cpu")) and any(c.hidden_layer_sizes for c in configs):
-        sides["race fp32"] = "race", "fp32"
+        sides["race bf16"] = "race", "bf16"
     for side, (mode, precision) in sides.items():
         with TemporaryDirectory() as folder:
             began = time.process_time()

@@ -17,8 +17,8 @@ Three modes
   what each might have reached.
 
 With ``precision="bf16"`` the products of hidden layers run in bfloat16, and those probes that come within `MARGIN` of
-the best are then trained again in float32, so that the selected one and its numbers are of float32. A race does so
-where the machine multiplies bfloat16 in hardware (``precision="auto"``).
+the best are then trained again in float32, so that the selected one and its numbers are of float32. That saves time in
+``fast`` alone: its scores scatter more, so that a race trusts fewer trends and trains more.
 
 As published, and put right
 ---------------------------
@@ -51,7 +51,6 @@ from ohrwurm.evaluation.protocols.probe_runs import ProbeFolder
 from ohrwurm.evaluation.protocols.probe_scores import Part, ProbeTask, measure, scorer
 from ohrwurm.evaluation.protocols.probe_stack import Precision, stacks, train_stack
 from ohrwurm.evaluation.protocols.probe_training import ProbeRun, predict, train_probe
-from ohrwurm.models.precision import has_bf16
 
 Mode = Literal["race", "fast", "exact"]
 MARGIN = 3  # validation tracks' share of the score, within which bfloat16 is not trusted to tell probes apart
@@ -73,7 +72,7 @@ class SweepResult:
     """What a sweep found.
 
     Attributes:
-        task, mode, precision: what was predicted, and how the probes were trained.
+        task, mode: what was predicted, and how the probes were trained.
         selected: the probe with the highest validation score, the first in grid order of equals.
         validation, test: its metrics on both splits, under their published names.
         scores: best validation score of every probe, in the order of `configs`; NaN for those passed over.
@@ -85,7 +84,6 @@ class SweepResult:
 
     task: str
     mode: Mode
-    precision: Precision
     selected: ProbeRun
     validation: dict[str, float]
     test: dict[str, float]
@@ -105,7 +103,7 @@ def sweep(
     ids: Sequence[str] | None = None,
     representation: str = "features",
     mode: Mode = "race",
-    precision: Precision | Literal["auto"] = "auto",
+    precision: Precision = "fp32",
     seed: int = 0,
     workers: int = 1,
     device: str = "cpu",
@@ -124,8 +122,7 @@ def sweep(
             Without them rows stay as they are.
         representation: name of the features, part of the published names of the probes.
         mode: see the module.
-        precision: of the hidden layers' products; ``auto``: bf16 in a race on a machine that has it, else fp32;
-            ``exact`` knows fp32 only.
+        precision: of the hidden layers' products; ``exact`` knows fp32 only.
         seed: of order, batches, first weights and dropout.
         workers: processes, each with one thread.
         device: where to train. With a GPU one worker is right: all probes of a stack go together.
@@ -146,8 +143,6 @@ def sweep(
     if not configs or len({c.uid for c in configs}) < len(configs):
         raise DataError("a sweep needs at least one probe, and each only once")
     scorer(task, valid)  # says at once if nothing can be measured
-    if precision == "auto":
-        precision = "bf16" if mode == "race" and has_bf16(torch.device(device)) else "fp32"
     if mode == "exact" and precision != "fp32":
         raise DataError(f"exact probes are trained in fp32, not {precision}; choose the mode race or fast")
     kept = ProbeFolder(folder, task, train, valid, "exact" if mode == "exact" else "stacked", precision)
@@ -183,7 +178,6 @@ def sweep(
     return SweepResult(
         task=task.name,
         mode=mode,
-        precision=precision,
         selected=selected,
         validation=measure(task, valid, valid, outputs["validation"], outputs["validation"]),
         test=measure(task, valid, test, outputs["validation"], outputs["test"]),

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -58,11 +58,6 @@ class Options(Asked):
         min=0,
     )
     folder: Path | None = option(None, "Keep the probes here; the same command goes on from them.")
-    probe_precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto",
-        "What hidden layers multiply in; auto: bf16 in a race, where the machine has it. Probes near the best are "
-        "trained again in fp32, so that it does not decide.",
-    )
     representation: str = option("", "Name of the vectors, part of the probes' published names.", metavar="NAME")
     descending_fifths: bool = option(False, "A key a fifth below earns points, too (not as published).")
 
@@ -91,8 +86,7 @@ def run(job: Job[Options]) -> Outcome:
     for number, fold in enumerate(folds):
         splits = np.array(fold.splits(len(targets.tracks)), dtype=object)[list(found.rows)].tolist()
         result = sweep(
-            found.values, y, splits, task, ids=ids, mode=options.mode, precision=options.probe_precision,
-            seed=job.seed, device=job.device,
+            found.values, y, splits, task, ids=ids, mode=options.mode, seed=job.seed, device=job.device,
             representation=options.representation or job.model.card.name,
             workers=1 if job.device.startswith("cuda") else job.workers or default_workers(),
             folder=job.folder(number) if options.folder is None else options.folder / f"fold-{number}",
@@ -105,7 +99,7 @@ def run(job: Job[Options]) -> Outcome:
     outcome = outcome_of(task, tests, validations, job.seed)
     return replace(
         outcome,
-        protocol=_sentence(options, len(folds), results[0], outcome.protocol),
+        protocol=_sentence(options, len(folds), len(results[0].configs), outcome.protocol),
         counts={**outcome.counts, **_counts(results), **_probes(results)},
         details={**outcome.details, **_details(results)},
         published={n: v for n, v in results[0].test.items() if n != "primary"} if len(folds) == 1 else {},
@@ -153,12 +147,9 @@ def _with_tagless(published: str, targets: Targets) -> bool:
     return published == "magnatagatune" and bool((targets.y.astype(bool).sum(1) == 0).any())
 
 
-def _sentence(options: Options, folds: int, first: SweepResult, how: str) -> str:
-    probes = len(first.configs)
+def _sentence(options: Options, folds: int, probes: int, how: str) -> str:
     cut = f" of frames of {options.frame} samples" if options.frame else ""
-    low = ", hidden layers in bfloat16 and those near the best in float32" if first.precision == "bf16" else ""
-    made = f"jukemir: {probes} probes ({options.mode}{low}) on frozen vectors{cut}"
-    return f"{made}, the best on validation tested; {how}" + (
+    return f"jukemir: {probes} probes ({options.mode}) on frozen vectors{cut}, the best on validation tested; {how}" + (
         f"; {folds} folds, each with its own selection, the predictions of all pooled" if folds > 1 else ""
     )
 
