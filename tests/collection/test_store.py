@@ -50,7 +50,7 @@ def test_what_was_put_is_read_back_bit_by_bit(store: Store) -> None:
             one, other = getattr(row, name), getattr(back[row.content], name)
             assert one.shape == other.shape
             assert one.tobytes() == other.tobytes()
-    contents, matrix = again.all_vectors(SPACE)
+    contents, matrix = again.track_vectors(SPACE)
     assert contents == sorted(r.content for r in rows)
     assert matrix.tobytes() == np.stack([back[c].track for c in contents]).tobytes()
 

@@ -56,7 +56,7 @@ def best_by_scorer(
     store: Store, space: Space, scorer: Scorer, k: int, *, where: str = "", exclude: Collection[str] = ()
 ) -> list[Result]:
     """As `best_by_cosine` for a similarity that only the model itself knows; looks at every vector."""
-    contents, vectors = store.all_vectors(space)
+    contents, vectors = store.track_vectors(space)
     return _best(by_content(store.tracks(where)), contents, vectors, scorer, k, exclude)
 
 
@@ -77,9 +77,10 @@ def best_of_nearest(
     """
     other, query, count = shortlist
     kept, tracks = nearest(store, other, query, count, where=where, exclude=exclude)
-    found = store.vectors(space, [c for c, _ in kept])
-    contents = [c for c, _ in kept if c in found]
-    return _best(tracks, contents, np.array([found[c].track for c in contents]), scorer, k, exclude)
+    if not kept:
+        return []
+    contents, vectors = store.track_vectors(space, [c for c, _ in kept])
+    return _best(tracks, contents, vectors, scorer, k, exclude)
 
 
 def _best(

@@ -281,9 +281,11 @@ class Store:
                 found[row["content"]] = Vectors(row["content"], track, windows.reshape(-1, len(track)), starts, valid)
         return found
 
-    def all_vectors(self, space: Space) -> tuple[list[str], np.ndarray]:
-        """Contents and track vectors `(n, D)` of a space, ordered by content."""
-        rows = self._read(space.table, ["content", "vector"]).sort_by("content")
+    def track_vectors(self, space: Space, among: Iterable[str] | None = None) -> tuple[list[str], np.ndarray]:
+        """Contents and track vectors `(n, D)` of a space, or of those `among` its contents, ordered by content."""
+        conditions = [""] if among is None else [one_of("content", chunk) for chunk in _chunks(among)]
+        found = [self._read(space.table, ["content", "vector"], where) for where in conditions]
+        rows = pa.concat_tables(found).sort_by("content")
         dim = rows.schema.field("vector").type.list_size
         flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return rows["content"].to_pylist(), flat.reshape(-1, dim)

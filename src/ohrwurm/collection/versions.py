@@ -80,13 +80,13 @@ def version_groups(
     if threshold is None:
         threshold = default_threshold(space)
     tracks = by_content(queries.store.tracks(where))
-    contents, vectors = queries.store.all_vectors(space)
+    contents, vectors = queries.store.track_vectors(space)
     keep = [i for i, c in enumerate(contents) if c in tracks]
     contents, vectors = [contents[i] for i in keep], vectors[keep]
     similarity, count = _pairwise(queries, space, vectors), len(contents)
     partners = (lambda i: np.arange(i + 1, count)) if space.aligns else None  # each pair once
     if count > NEIGHBOURS and (beside := _vectors_beside(queries, space)) is not None:
-        partners = _neighbours(*queries.store.all_vectors(beside), contents).__getitem__
+        partners = _neighbours(*queries.store.track_vectors(beside), contents).__getitem__
     groups = []
     for members, pairs in group_by_similarity(similarity, count, threshold, partners):
         others = len(members) - 1
