@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from ohrwurm.collection.store import Store
 from ohrwurm.errors import AudioError, CollectionError, ProvenanceError
 
 if TYPE_CHECKING:
-    from ohrwurm.models.base import AudioEncoder
+    from ohrwurm.models.base import AudioEncoder, ModelCard
 
+Able = TypeVar("Able", Space, "ModelCard")
 Loaded = dict[str, "AudioEncoder"]  # provenance → model
 
 
@@ -29,9 +30,7 @@ class Queries:
         self.loaded = loaded
 
     def space_for(self, use: str, name: str | None = None) -> Space:
-        """The space to answer a kind of question in: the model `name`, or the first one good for `use`.
-
-        For versions one that aligns sequences goes before those that compare vectors.
+        """The space to answer a kind of question in: the model `name`, or that of `first_for`.
 
         Args:
             use: ``words``, ``sound`` or ``versions``.
@@ -50,11 +49,8 @@ class Queries:
             if use == "words" and not chosen[0].joint:
                 raise CollectionError(f"model {name!r} does not understand words; leave --model out, or use --like")
             return chosen[0]
-        fit = [s for s in spaces if (s.joint if use == "words" else use in s.good_for)]
-        if fit:
-            return min(fit, key=lambda s: not s.aligns) if use == "versions" else fit[0]
-        if use == "sound" and (joint := [s for s in spaces if s.joint]):
-            return joint[0]
+        if (found := first_for(use, spaces)) is not None:
+            return found
         suggestion = {"words": "ohrwurm-text", "sound": "mel-statistics", "versions": "ohrwurm-alignment"}[use]
         purpose = {"words": "understands words", "sound": "compares sound", "versions": "finds versions"}[use]
         raise CollectionError(
@@ -154,6 +150,22 @@ class Queries:
                 return model.similarity(torch.from_numpy(query), torch.from_numpy(candidates)).numpy()
 
         return score
+
+
+def first_for(use: str, models: Sequence[Able]) -> Able | None:
+    """The first of some spaces or cards that is good for a kind of question; None if there is none.
+
+    For versions one that aligns sequences goes before those that compare vectors; a model of words also knows sound.
+
+    Args:
+        use: ``words``, ``sound`` or ``versions``.
+    """
+    fit = [m for m in models if (m.joint if use == "words" else use in m.good_for)]
+    if use == "versions":
+        fit.sort(key=lambda m: not m.aligns)
+    if use == "sound" and not fit:
+        fit = [m for m in models if m.joint]
+    return fit[0] if fit else None
 
 
 def unit(vector: np.ndarray, what: object) -> np.ndarray:

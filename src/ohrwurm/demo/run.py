@@ -13,6 +13,7 @@ from typing import Any
 
 from ohrwurm.atomic import write_text
 from ohrwurm.collection import Collection, Progress, default_folder, default_models
+from ohrwurm.collection.queries import first_for
 from ohrwurm.demo.judging import Answer, Judged, Summary, judge, summarise
 from ohrwurm.demo.narrowed import Narrowed, search_narrowed
 from ohrwurm.demo.plan import Clip
@@ -189,19 +190,10 @@ def ask(collection: Collection, truths: Sequence[Truth], models: dict[Kind, str]
 
 
 def _who_answers(names: Sequence[str]) -> dict[Kind, str]:
-    """The first model that is good for each kind of question, as a collection chooses it; sound falls back to a model
-    of words."""
+    """The model that a collection with these would ask for each kind of question."""
     cards = [registry.card(name) for name in names]
-    found: dict[Kind, str] = {}
-    for kind in KINDS:
-        able = [c for c in cards if (c.joint if kind == "words" else kind in c.good_for)]
-        if kind == "sound" and not able:
-            able = [c for c in cards if c.joint]
-        if kind == "versions":
-            able.sort(key=lambda card: not card.aligns)  # as a collection does
-        if able:
-            found[kind] = able[0].name
-    return found
+    found = {kind: first_for(kind, cards) for kind in KINDS}
+    return {kind: card.name for kind, card in found.items() if card is not None}
 
 
 def claim(folder: Path) -> None:
